@@ -9,11 +9,11 @@ namespace nla {
 
 // Empty fields are left out of the line: "WHERE: WHAT: found FOUND, wanted WANTED. MEND".
 struct Complaint {
-  std::string where;   // file, or file and field ("config.json: hidden_size"), or option ("--layer")
-  std::string what;    // what is wrong, lower case, no full stop
-  std::string found;   // the offending value
-  std::string wanted;  // what would have been accepted
-  std::string mend;    // what to do, a sentence without its full stop
+  std::string where = {};   // file, or file and field ("config.json: hidden_size"), or option ("--layer")
+  std::string what = {};    // what is wrong, lower case, no full stop
+  std::string found = {};   // the offending value
+  std::string wanted = {};  // what would have been accepted
+  std::string mend = {};    // what to do, a sentence without its full stop
 };
 
 std::string Describe(const Complaint& complaint);
@@ -26,8 +26,8 @@ std::string Describe(const Complaint& complaint);
 }  // namespace nla
 
 // A bug in this project when it fires (not the user's doing): prints the place and aborts.
-#define NLA_CHECK(condition)                                   \
-  do {                                                         \
-    if (!(condition)) [[unlikely]]                             \
-      ::nla::CheckFailed(__FILE__, __LINE__, #condition);      \
+#define NLA_CHECK(condition)                              \
+  do {                                                    \
+    if (!(condition)) [[unlikely]]                        \
+      ::nla::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -1,5 +1,5 @@
-// One list of typed fields per options struct: the same list gives defaults, YAML parsing, `--set a.b=c`, help and dump.
-// Unknown keys are usage errors that name the nearest known key.
+// One list of typed fields per options struct: the same list gives defaults, YAML parsing, `--set a.b=c`, help and
+// dump. Unknown keys are usage errors that name the nearest known key.
 //
 //   struct ExtractOptions { int layer = -1; std::string corpus; };
 //   FieldList Fields(ExtractOptions& o) { return {Field("layer", &o.layer, "block whose output is taken"), ...}; }
@@ -24,7 +24,8 @@ struct Field {
 };
 using FieldList = std::vector<Field>;
 
-// Sets one field from its text form ("true", "3", "1e-4", "a", or a YAML flow list). `where` names the source in errors.
+// Sets one field from its text form ("true", "3", "1e-4", "a", or a YAML flow list). `where` names the source in
+// errors.
 void SetField(const FieldList& fields, std::string_view name, std::string_view value, const std::string& where);
 // "a.b=c" as given to --set.
 void SetFieldFromAssignment(const FieldList& fields, std::string_view assignment);

@@ -63,8 +63,8 @@ class AtomicFile {
 // AtomicFile in one call.
 void WriteFileAtomically(const fs::path& path, std::string_view text);
 
-// Builds a directory under a temporary name beside `path` and renames it into place; `path` must not exist or is replaced
-// when `replace`. Destroyed without Commit, the temporary directory is removed.
+// Builds a directory under a temporary name beside `path` and renames it into place; `path` must not exist or is
+// replaced when `replace`. Destroyed without Commit, the temporary directory is removed.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(fs::path path, bool replace = false);

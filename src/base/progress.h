@@ -1,5 +1,5 @@
-// Progress on stderr for long work: done/total, rate, time left. Redraws one line on a terminal, prints a line every few
-// seconds elsewhere, and nothing when quiet.
+// Progress on stderr for long work: done/total, rate, time left. Redraws one line on a terminal, prints a line every
+// few seconds elsewhere, and nothing when quiet.
 #pragma once
 
 #include <chrono>

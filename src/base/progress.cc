@@ -1,0 +1,87 @@
+// Draws a progress line on stderr: redrawn in place on a terminal, one line every ten seconds elsewhere.
+#include "base/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+
+namespace nla {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kRedrawSeconds = 0.1;
+constexpr double kLineSeconds = 10.0;
+
+double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+std::string Count(double count) {
+  if (count >= 1e9) return fmt::format("{:.2f}G", count / 1e9);
+  if (count >= 1e6) return fmt::format("{:.2f}M", count / 1e6);
+  if (count >= 1e4) return fmt::format("{:.1f}k", count / 1e3);
+  return count >= 100 || count == static_cast<int64_t>(count) ? fmt::format("{:.0f}", count)
+                                                              : fmt::format("{:.1f}", count);
+}
+
+std::string Duration(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+}
+
+}  // namespace
+
+Progress::Progress(std::string label, std::string unit, int64_t total)
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      begun_(Clock::now()),
+      drawn_(begun_),
+      terminal_(isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+  if (open_line_) std::fputc('\n', stderr);
+}
+
+void Progress::StartAt(int64_t done) {
+  start_ = done;
+  done_ = done;
+  begun_ = Clock::now();
+}
+
+double Progress::seconds() const { return SecondsSince(begun_); }
+
+double Progress::rate() const {
+  const double elapsed = seconds();
+  return elapsed > 0 ? static_cast<double>(done_ - start_) / elapsed : 0.0;
+}
+
+void Progress::Update(int64_t done, const std::string& note) {
+  done_ = done;
+  if (!ProgressWanted()) return;
+  const bool last = total_ > 0 && done_ >= total_;
+  if (!last && SecondsSince(drawn_) < (terminal_ ? kRedrawSeconds : kLineSeconds)) return;
+  drawn_ = Clock::now();
+
+  std::string line = label_ + ": " + Count(static_cast<double>(done_));
+  if (total_ > 0) line += "/" + Count(static_cast<double>(total_));
+  line += fmt::format(" {}, {}/s", unit_, Count(rate()));
+  if (total_ > 0 && rate() > 0) {
+    line += last ? ", took " + Duration(seconds())
+                 : ", " + Duration(static_cast<double>(total_ - done_) / rate()) + " left";
+  }
+  if (!note.empty()) line += ", " + note;
+
+  if (terminal_) {
+    fmt::print(stderr, "\r{}\x1b[K", line);
+    open_line_ = true;
+  } else {
+    fmt::print(stderr, "{}\n", line);
+  }
+  std::fflush(stderr);
+}
+
+}  // namespace nla
