@@ -3,14 +3,26 @@
 
 namespace nla::cli {
 
-const std::vector<AddFunction>& Commands() {
-  static const std::vector<AddFunction> commands = {
-      // The main job.
-      // Data.
-      // Training.
-      // Files and models.
+const std::vector<CommandGroup>& CommandGroups() {
+  static const std::vector<CommandGroup> groups = {
+      {"Explain activations",
+       {
+           // explain, verbalize, reconstruct, score, report
+       }},
+      {"Make data",
+       {
+           // extract, split, label, build, shuffle, shuffle-activations, ...
+       }},
+      {"Train",
+       {
+           // prepare-ar, train, pipeline
+       }},
+      {"Look at files and models",
+       {
+           // inspect, convert, tokenize, generate, bench
+       }},
   };
-  return commands;
+  return groups;
 }
 
 }  // namespace nla::cli

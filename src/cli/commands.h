@@ -1,6 +1,7 @@
 // Every subcommand's Add function: declared here, defined one a file, listed in commands.cc.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "cli/command.h"
@@ -11,6 +12,12 @@ using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
 
 // Declarations, alphabetically.
 
-const std::vector<AddFunction>& Commands();
+// A heading of `nla --help` and the commands under it, in the order shown.
+struct CommandGroup {
+  std::string title;
+  std::vector<AddFunction> commands;
+};
+
+const std::vector<CommandGroup>& CommandGroups();
 
 }  // namespace nla::cli
