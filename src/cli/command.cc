@@ -1,0 +1,66 @@
+// The options that every subcommand shares, and the one way to print a JSON result.
+#include "cli/command.h"
+
+#include <cstdio>
+
+namespace nla::cli {
+namespace {
+
+constexpr const char* kGroup = "Options of every command";
+
+// auto-converts nothing: the words are passed on as they are.
+std::string CheckDevice(const std::string& device) {
+  if (device == "cpu" || device == "cuda") return {};
+  const std::string prefix = "cuda:";
+  const bool indexed = device.starts_with(prefix) && device.size() > prefix.size() &&
+                       device.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+  return indexed ? std::string() : "found \"" + device + "\", wanted cpu, cuda or cuda:N";
+}
+
+}  // namespace
+
+CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& name, const std::string& summary,
+                     const std::string& example) {
+  CLI::App* command = root.add_subcommand(name, summary);
+  command->add_option("--threads", common.threads, "processor threads; 0 takes all cores")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(kGroup);
+  command->add_option("--device", common.device, "where tensors live: cpu, cuda or cuda:N")
+      ->check(CLI::Validator(CheckDevice, "", "device"))
+      ->type_name("DEVICE")
+      ->capture_default_str()
+      ->group(kGroup);
+  command
+      ->add_option(
+          "--dtype", common.dtype,
+          "number type of the heavy arithmetic: fp32, bf16, or auto, which takes bf16 where the hardware has it")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
+      ->type_name("TYPE")
+      ->capture_default_str()
+      ->group(kGroup);
+  command->add_option("--seed", common.seed, "seed of every random choice")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(kGroup);
+  command
+      ->add_option("--log-level", common.log_level,
+                   "what goes to stderr: debug, info, warn, error or off; progress is shown up to info")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
+      ->type_name("LEVEL")
+      ->capture_default_str()
+      ->group(kGroup);
+  command->add_flag("--json", common.json, "print one JSON document on stdout and nothing else there")->group(kGroup);
+  if (!example.empty()) command->footer("Example:\n  " + example);
+  return command;
+}
+
+void PrintJson(const nlohmann::ordered_json& document) {
+  // Model output can hold a cut UTF-8 sequence: it becomes U+FFFD instead of an exception.
+  const std::string text = document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+}  // namespace nla::cli

@@ -1,0 +1,160 @@
+// The program: parses the command line, runs one subcommand, and turns every failure into one clear line and an exit
+// code.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fail.h"
+#include "base/fields.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/help_formatter.h"
+#include "nla/error.h"
+
+namespace nla::cli {
+namespace {
+
+constexpr const char* kDescription =
+    R"(nla - natural language autoencoders: what a language model's activation says, in words, and how well.
+
+An activation is the residual stream of a language model after block K at one token. A verbalizer (AV)
+writes an explanation of it; a reconstructor (AR) turns the explanation back into a vector; the score says
+how much of the activation went through the words.)";
+
+constexpr const char* kFooter =
+    R"(Exit codes: 0 done, 1 the work failed (bad file, bad data, remote error), 2 wrong usage.
+Results go to stdout, logs and progress to stderr. With --json, stdout is one JSON document, also for errors.
+Ctrl-C stops at the next safe point; a second one stops at once.
+
+`nla COMMAND --help` shows a command's options and an example. Start with:
+  nla explain --pair demo/pair --text "The ship left the harbour at dawn.")";
+
+// Fails for the command that was typed with a word that it does not know; returns when there is none.
+void RefuseUnknownWords(const CLI::App& app, const std::string& help_command) {
+  for (const std::string& word : app.remaining(true)) {
+    std::vector<std::string> known;
+    const bool option = word.starts_with("-");
+    if (option) {
+      for (const CLI::Option* candidate : app.get_options()) {
+        for (const std::string& name : candidate->get_lnames()) known.push_back("--" + name);
+      }
+    } else {
+      for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+    }
+    if (!option && known.empty()) {
+      FailUsage({.where = help_command, .what = fmt::format("unexpected argument \"{}\"", word)});
+    }
+    const std::string nearest = NearestName(known, word.substr(0, word.find('=')));
+    FailUsage({.where = help_command,
+               .what = fmt::format("unknown {} \"{}\"", option ? "option" : "command", word),
+               .mend = nearest.empty() ? fmt::format("`{} --help` lists what there is", help_command)
+                                       : fmt::format("Did you mean \"{}\"?", nearest)});
+  }
+}
+
+// Turns CLI11's complaint into ours, naming the deepest command that was typed.
+[[noreturn]] void FailParse(const CLI::App& root, const CLI::ParseError& error) {
+  const CLI::App* app = &root;
+  std::string typed = "nla";
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().front();
+    typed += " " + app->get_name();
+  }
+  RefuseUnknownWords(*app, typed);
+  std::string what = error.what();
+  if (what.ends_with('.')) what.pop_back();
+  FailUsage({.where = typed, .what = what, .mend = fmt::format("See `{} --help`", typed)});
+}
+
+void SetUp(const CommonOptions& common) {
+  SetUpLogging(common.log_level);
+  InstallInterruptHandler();
+  if (common.threads > 0) at::set_num_threads(common.threads);
+}
+
+std::unique_ptr<CLI::App> MakeProgram(CommonOptions& common) {
+  auto root = std::make_unique<CLI::App>(kDescription, "nla");
+  root->formatter(std::make_shared<HelpFormatter>());
+  root->set_help_flag("-h,--help", "show this help");
+  root->set_version_flag("--version", "nla " NLA_VERSION, "show the version");
+  root->footer(kFooter);
+  root->require_subcommand(1);
+  root->parse_complete_callback([&common] { SetUp(common); });
+  for (const CommandGroup& group : CommandGroups()) {
+    for (const AddFunction add : group.commands) {
+      const size_t before = root->get_subcommands({}).size();
+      add(*root, common);
+      const std::vector<CLI::App*> all = root->get_subcommands({});
+      for (size_t i = before; i < all.size(); ++i) all[i]->group(group.title);
+    }
+  }
+  return root;
+}
+
+void FlushResults() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    Fail({.where = "stdout", .what = fmt::format("cannot write the results: {}", std::strerror(errno))});
+  }
+}
+
+void ParseAndRun(const std::vector<std::string>& arguments, CommonOptions& common) {
+  const std::unique_ptr<CLI::App> root = MakeProgram(common);
+  if (arguments.empty()) {
+    fmt::print(stderr, "{}", root->help());
+    FailUsage({.where = "nla", .what = "no command given"});
+  }
+  try {
+    // CLI11 takes the words last first.
+    root->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::Success& wanted) {
+    root->exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    FailParse(*root, error);
+  }
+  FlushResults();
+}
+
+int Report(std::string_view message, ErrorKind kind, bool json) {
+  fmt::print(stderr, "nla: {}\n", message);
+  if (json) {
+    PrintJson({{"error",
+                {{"kind", kind == ErrorKind::kUsage ? "usage" : "failed"},
+                 {"message", message},
+                 {"exit_code", static_cast<int>(kind)}}}});
+  }
+  return static_cast<int>(kind);
+}
+
+// The first line of what a library threw: libtorch appends a stack trace to its messages.
+std::string_view FirstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+int Main(const std::vector<std::string>& arguments) {
+  CommonOptions common;
+  // Also a command line that does not parse must be answered in the form that it asks for.
+  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  try {
+    ParseAndRun(arguments, common);
+    return 0;
+  } catch (const Error& error) {
+    return Report(error.what(), error.kind(), json);
+  } catch (const std::bad_alloc&) {
+    return Report("out of memory. Use a smaller batch, or a machine with more", ErrorKind::kFailed, json);
+  } catch (const std::exception& error) {
+    return Report(FirstLine(error.what()), ErrorKind::kFailed, json);
+  }
+}
+
+}  // namespace
+}  // namespace nla::cli
+
+int main(int argc, char** argv) { return nla::cli::Main(std::vector<std::string>(argv + 1, argv + argc)); }
