@@ -11,7 +11,8 @@ namespace nla {
 // v·(scale/‖v‖) with the norm in double. A zero vector stays zero. NaN or Inf is an error that says so.
 std::vector<float> ScaledTo(std::span<const float> v, double scale);
 double Cosine(std::span<const float> a, std::span<const float> b);  // 0 when either is zero
-// 2(1 − cosine): mean over d of the squared difference of both at norm sqrt(d). Holds for mse_scale = sqrt_d_model.
+// Mean over d of the squared difference of both at norm sqrt(d): 2(1 − cosine); 1 when one of them is zero (which stays
+// zero). Holds for mse_scale = sqrt_d_model.
 double DirectionMse(std::span<const float> predicted, std::span<const float> gold);
 
 struct Baselines {
@@ -31,7 +32,8 @@ struct FveSummary {
   double cosine_mean = 0;
   double fve_raw_variance = 0;
   double fve_mean_norm = 0;
-  Interval fve_raw_variance_interval;  // 95% percentile bootstrap over rows
+  // 95% percentile bootstrap over rows: a row's error and its distance from the whole set's mean are drawn together.
+  Interval fve_raw_variance_interval;
   Interval fve_mean_norm_interval;
 };
 // `predicted` and `gold` are [n, d] row-major. Deterministic for a seed.
