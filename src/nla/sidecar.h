@@ -27,15 +27,15 @@ struct Scale {
 struct ModelSidecar {
   int schema_version = 2;
   Role role = Role::kActor;
-  std::string stage;            // av_sft, ar_sft, rl, critic_init …
+  std::string stage;  // av_sft, ar_sft, rl, critic_init …
   std::string base_checkpoint;
   int64_t d_model = 0;
-  Scale injection_scale;        // actor: mandatory number or null
+  Scale injection_scale;  // actor: mandatory number or null
   Scale mse_scale;
   std::optional<TokenFacts> tokens;
-  std::string actor_template;   // prompt_templates.actor or .av
-  std::string critic_template;  // prompt_templates.critic or .ar
-  std::optional<int64_t> layer; // K
+  std::string actor_template;    // prompt_templates.actor or .av
+  std::string critic_template;   // prompt_templates.critic or .ar
+  std::optional<int64_t> layer;  // K
   std::vector<std::string> trained_on;
   std::vector<std::string> parent_checkpoints;
   std::string created_at, created_by;
