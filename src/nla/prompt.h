@@ -1,7 +1,9 @@
-// The prompts of the method: the verbalizer's (one marker token, a fixed text) and the reconstructor's (a filled template),
-// and the search for a marker token. Definitions: formats.md section 1.
+// The prompts of the method: the verbalizer's (one marker token, a fixed text) and the reconstructor's (a filled
+// template), and the search for a marker token. Definitions: formats.md section 1.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +25,12 @@ struct ActorPrompt {
   int64_t site = -1;  // index in ids of the marker
 };
 
-// Finds a character that is one token, alone and inside the template's prompt: U+3200..U+33FF first (the releases' range),
-// then wider ranges, then an unused special token. Returns the facts for a sidecar, critic suffix included.
+// The template with what stands at {injection_char}: a marker, or <INJECT> for a dataset row.
+std::string FillActorTemplate(std::string_view actor_template, std::string_view marker);
+
+// Finds a character that is one token, alone and inside the template's prompt: U+3200..U+33FF first (the releases'
+// range), then the wider ranges of marker.cc, then an unused special token. Returns the facts for a sidecar, critic
+// suffix included.
 TokenFacts ChooseMarker(const Tokenizer& tokenizer, const ChatFormat& chat, std::string_view actor_template,
                         std::string_view critic_template);
 
