@@ -13,7 +13,18 @@ struct ConvertOptions {
   bool replace = false;        // replace an existing output directory
 };
 
-// Undoes the q/k row order of Llama-type files. The directory appears whole or not at all.
-void ConvertGguf(const std::filesystem::path& gguf, const std::filesystem::path& out, const ConvertOptions& options);
+// What was written.
+struct ConvertFacts {
+  std::string architecture;  // as the GGUF file names it
+  int64_t tensors = 0;
+  int64_t parameters = 0;
+  uint64_t weight_bytes = 0;  // of the values in model.safetensors
+  std::string weights_hash;   // Checkpoint::WeightsHash
+};
+
+// Undoes the q/k row order of Llama-type files. The directory appears whole or not at all, and is the same byte for
+// byte on every run. Works row by row: memory does not grow with the model.
+ConvertFacts ConvertGguf(const std::filesystem::path& gguf, const std::filesystem::path& out,
+                         const ConvertOptions& options);
 
 }  // namespace nla

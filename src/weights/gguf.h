@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,16 @@ namespace nla {
 
 // ggml's tensor types that are read here; the number is the one in the file.
 enum class GgmlType : uint32_t { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kBF16 = 30 };
+
+// How a type stores its values: blocks of `values` values in `bytes` bytes.
+struct GgmlTypeFacts {
+  GgmlType type;
+  const char* name;
+  int64_t values;
+  int64_t bytes;
+};
+// nullptr for a type that is not read here.
+const GgmlTypeFacts* FindGgmlType(uint32_t type);
 
 struct GgufTensor {
   std::string name;
@@ -24,19 +35,27 @@ class GgufFile {
  public:
   static GgufFile Open(const std::filesystem::path& path);
 
-  // Metadata as one flat JSON object, keys as in the file ("llama.block_count"); arrays become JSON arrays.
+  // Metadata as one flat JSON object, keys as in the file ("llama.block_count"); arrays become JSON arrays. A float32
+  // is the double nearest to its shortest decimal form (1e-05, not 9.999999747378752e-06).
   const nlohmann::json& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* Find(std::string_view name) const;
+  const std::filesystem::path& path() const { return map_.path(); }
 
  private:
   explicit GgufFile(MappedFile map) : map_(std::move(map)) {}
   MappedFile map_;
   nlohmann::json metadata_;
-  std::vector<GgufTensor> tensors_;
+  std::vector<GgufTensor> tensors_;  // in file order
 };
 
-// Row-major fp32 values, bit-exact with the gguf package's dequantisation.
+// Rows are along the last axis, the one that block formats cut into blocks; a vector is one row.
+int64_t RowCount(const GgufTensor& tensor);
+int64_t RowWidth(const GgufTensor& tensor);
+
+// fp32 values of one row, bit-exact with the gguf package's dequantisation. `out` has RowWidth() places.
+void DequantizeRow(const GgufTensor& tensor, int64_t row, std::span<float> out);
+// The whole tensor, row-major.
 std::vector<float> Dequantize(const GgufTensor& tensor);
 
 }  // namespace nla

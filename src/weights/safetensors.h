@@ -28,7 +28,30 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes tensors (borrowed views) in the given order with 8-byte aligned data, atomically.
+// What a writer must know of a tensor before its bytes come.
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;  // row-major
+};
+
+// Writes a file piece by piece in constant memory: the header first, then the bytes of the tensors in the given order.
+// The data section is 8-byte aligned and has no holes, so put wider element types first. Atomic as AtomicFile is.
+class SafetensorsWriter {
+ public:
+  SafetensorsWriter(const std::filesystem::path& path, std::span<const TensorSpec> tensors,
+                    const std::map<std::string, std::string>& metadata = {});
+
+  // The next bytes of the data section; a call may carry part of a tensor.
+  void Append(std::span<const std::byte> bytes);
+  void Commit();
+
+ private:
+  AtomicFile file_;
+  uint64_t total_ = 0;  // bytes that the whole file must have
+};
+
+// SafetensorsWriter in one call, for tensors (borrowed views) that are all at hand.
 void WriteSafetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

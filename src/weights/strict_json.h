@@ -1,0 +1,14 @@
+// JSON from files that are not trusted: duplicate keys and deep nesting are errors, where a plain parser takes the last
+// of the duplicates in silence.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace nla {
+
+// The document, which must be an object. `where` names the source in errors.
+nlohmann::json ParseStrictJson(std::string_view text, const std::string& where);
+
+}  // namespace nla
