@@ -20,6 +20,7 @@ const std::vector<CommandGroup>& CommandGroups() {
       {"Look at files and models",
        {
            // inspect, convert, tokenize, generate, bench
+           AddConvert,
        }},
   };
   return groups;
