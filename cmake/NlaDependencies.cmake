@@ -26,7 +26,9 @@ find_package(Torch REQUIRED PATHS ${nla_site}/torch/share/cmake NO_DEFAULT_PATH)
 add_library(nla_torch INTERFACE)
 target_include_directories(nla_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(nla_torch INTERFACE ${nla_site}/torch/lib/libtorch_cpu.so ${nla_site}/torch/lib/libc10.so)
-target_link_options(nla_torch INTERFACE LINKER:-rpath,${nla_site}/torch/lib)
+# OpenMP carries at::parallel_for; the wheel's own libgomp is the one that loads, by its soname.
+target_compile_options(nla_torch INTERFACE -fopenmp)
+target_link_options(nla_torch INTERFACE -fopenmp LINKER:-rpath,${nla_site}/torch/lib)
 
 file(GLOB nla_libarrow ${nla_site}/pyarrow/libarrow.so.*)
 file(GLOB nla_libparquet ${nla_site}/pyarrow/libparquet.so.*)
