@@ -20,7 +20,7 @@ std::string Describe(const Complaint& complaint) {
   if (!complaint.found.empty()) found_wanted = "found " + complaint.found;
   if (!complaint.wanted.empty()) found_wanted += (found_wanted.empty() ? "wanted " : ", wanted ") + complaint.wanted;
   append(": ", found_wanted);
-  if (!complaint.mend.empty()) append(". ", complaint.mend + ".");
+  if (!complaint.mend.empty()) append(". ", complaint.mend + (complaint.mend.ends_with('?') ? "" : "."));
   return line;
 }
 

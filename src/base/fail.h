@@ -13,7 +13,7 @@ struct Complaint {
   std::string what = {};    // what is wrong, lower case, no full stop
   std::string found = {};   // the offending value
   std::string wanted = {};  // what would have been accepted
-  std::string mend = {};    // what to do, a sentence without its full stop
+  std::string mend = {};    // what to do, a sentence; its full stop is added
 };
 
 std::string Describe(const Complaint& complaint);

@@ -106,8 +106,11 @@ void LoadMapping(const FieldList& fields, const YAML::Node& mapping, const std::
                  const std::string& where) {
   std::vector<std::string> seen;
   for (const auto& entry : mapping) {
-    const std::string name = prefix.empty() ? entry.first.Scalar() : prefix + "." + entry.first.Scalar();
     const std::string place = fmt::format("{}:{}", where, entry.first.Mark().line + 1);
+    if (!entry.first.IsScalar()) {
+      FailUsage({.where = place, .what = "wrong key", .found = YAML::Dump(entry.first), .wanted = "a word"});
+    }
+    const std::string name = prefix.empty() ? entry.first.Scalar() : prefix + "." + entry.first.Scalar();
     if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
       FailUsage({.where = place, .what = fmt::format("key \"{}\" is given twice", name)});
     }
@@ -122,11 +125,6 @@ void LoadMapping(const FieldList& fields, const YAML::Node& mapping, const std::
   }
 }
 
-std::string ShortestNumber(double value) {
-  std::string text = fmt::format("{}", value);
-  return text;
-}
-
 // What a scalar field holds, as YAML that reads back to the same value.
 void EmitValue(YAML::Emitter& out, const Field& field) {
   if (const auto* const* boolean = std::get_if<bool*>(&field.target)) {
@@ -134,11 +132,9 @@ void EmitValue(YAML::Emitter& out, const Field& field) {
   } else if (const auto* const* integer = std::get_if<int64_t*>(&field.target)) {
     out << **integer;
   } else if (const auto* const* real = std::get_if<double*>(&field.target)) {
-    out << ShortestNumber(**real);
+    out << fmt::format("{}", **real);  // the shortest text that reads back to the same bits
   } else if (const auto* const* text = std::get_if<std::string*>(&field.target)) {
-    if ((*text)->find('\n') != std::string::npos) {
-      out << YAML::DoubleQuoted;
-    }
+    if ((*text)->find('\n') != std::string::npos) out << YAML::DoubleQuoted;
     out << **text;
   } else {
     out << YAML::Flow << *std::get<std::vector<std::string>*>(field.target);

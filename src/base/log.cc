@@ -3,16 +3,19 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <string_view>
 
 #include "base/fail.h"
 
 namespace nla {
 
 void SetUpLogging(const std::string& level) {
-  const spdlog::level::level_enum parsed = spdlog::level::from_str(level);
-  // from_str answers `off` for words that it does not know.
-  if (parsed == spdlog::level::off && level != "off") {
+  // spdlog knows more words, and takes those that it does not know for `off`.
+  const std::array<std::string_view, 5> known{"debug", "info", "warn", "error", "off"};
+  if (std::find(known.begin(), known.end(), level) == known.end()) {
     FailUsage({.where = "--log-level",
                .what = "unknown level",
                .found = "\"" + level + "\"",
@@ -23,7 +26,7 @@ void SetUpLogging(const std::string& level) {
     logger->set_pattern("%H:%M:%S %^%l%$ %v");
     spdlog::set_default_logger(logger);
   }
-  spdlog::set_level(parsed);
+  spdlog::set_level(spdlog::level::from_str(level));
 }
 
 bool ProgressWanted() { return spdlog::get_level() < spdlog::level::warn; }
