@@ -15,7 +15,8 @@ namespace nla {
 class ActivationReader {
  public:
   // Refuses a file without the activation column, with vectors of differing width, or (at the row) a non-finite value.
-  static ActivationReader Open(const std::filesystem::path& path, const std::string& vector_column = "activation_vector");
+  static ActivationReader Open(const std::filesystem::path& path,
+                               const std::string& vector_column = "activation_vector");
   ActivationReader(ActivationReader&&) noexcept;
   ActivationReader& operator=(ActivationReader&&) noexcept;
   ~ActivationReader();

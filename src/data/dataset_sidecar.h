@@ -42,9 +42,9 @@ struct DatasetSidecar {
   int64_t corpus_length = 0;  // documents actually in the slice
   int64_t positions_per_doc = 0;
   bool keep_debug_metadata = true;
-  std::optional<TokenFacts> tokens;      // required from stage build on
-  std::string actor_template;            // prompt_templates.actor
-  std::string critic_template;           // prompt_templates.critic
+  std::optional<TokenFacts> tokens;  // required from stage build on
+  std::string actor_template;        // prompt_templates.actor
+  std::string critic_template;       // prompt_templates.critic
   std::optional<ApiSummaries> api_summaries;
   std::vector<std::string> parent_datasets;
   std::string created_at;  // ISO-8601, UTC

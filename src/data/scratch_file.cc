@@ -1,0 +1,75 @@
+#include "data/scratch_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/fail.h"
+
+namespace nla {
+namespace {
+
+[[noreturn]] void FailScratch(const std::filesystem::path& folder, const char* what, int reason) {
+  Complaint complaint{.where = folder.string(),
+                      .what = fmt::format("{} a scratch file: {}", what, std::strerror(reason))};
+  if (reason == ENOSPC || reason == EDQUOT) complaint.mend = "Free some space and run the command again";
+  Fail(complaint);
+}
+
+}  // namespace
+
+ScratchFile::ScratchFile(const std::filesystem::path& folder) : folder_(folder.empty() ? "." : folder) {
+  std::string name = (folder_ / ".nla-scratch-XXXXXX").string();
+  fd_ = mkostemp(name.data(), O_CLOEXEC);
+  if (fd_ < 0) FailScratch(folder_, "cannot create", errno);
+  unlink(name.c_str());
+}
+
+ScratchFile::ScratchFile(ScratchFile&& other) noexcept
+    : folder_(std::move(other.folder_)), fd_(std::exchange(other.fd_, -1)), map_(std::exchange(other.map_, {})) {}
+
+ScratchFile::~ScratchFile() {
+  if (!map_.empty()) munmap(map_.data(), map_.size());
+  if (fd_ >= 0) close(fd_);
+}
+
+int ScratchFile::Duplicate() const {
+  const int copy = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) FailScratch(folder_, "cannot open", errno);
+  return copy;
+}
+
+void ScratchFile::Reserve(uint64_t size) {
+  if (size == 0) return;
+  if (const int reason = posix_fallocate(fd_, 0, static_cast<off_t>(size)); reason != 0) {
+    FailScratch(folder_, "cannot reserve space for", reason);
+  }
+}
+
+std::span<std::byte> ScratchFile::Map() {
+  NLA_CHECK(map_.empty());
+  struct stat facts {};
+  if (fstat(fd_, &facts) != 0) FailScratch(folder_, "cannot measure", errno);
+  if (facts.st_size == 0) return map_;
+  const auto size = static_cast<size_t>(facts.st_size);
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  if (address == MAP_FAILED) FailScratch(folder_, "cannot map", errno);
+  map_ = {static_cast<std::byte*>(address), size};
+  return map_;
+}
+
+ScratchArray::ScratchArray(const std::filesystem::path& folder, int64_t count) : file_(folder) {
+  NLA_CHECK(count >= 0);
+  file_.Reserve(static_cast<uint64_t>(count) * sizeof(int64_t));
+  const auto bytes = file_.Map();
+  values_ = {reinterpret_cast<int64_t*>(bytes.data()), static_cast<size_t>(count)};
+}
+
+}  // namespace nla
