@@ -8,16 +8,17 @@
 
 #include "base/fail.h"
 #include "nla/prompt.h"
+#include "text/unicode.h"
 
 namespace nla {
 namespace {
 
 struct CodePointRange {
-  char32_t first, last;
+  uint32_t first, last;
 };
 
 // In order of preference: what the releases use, then signs, then scripts far from English. The order is part of the
-// method: another order gives another marker for the same tokenizer. All are above U+07FF or encode in two bytes.
+// method: another order gives another marker for the same tokenizer.
 constexpr std::array<CodePointRange, 9> kRanges = {{
     {0x3200, 0x33FF},  // enclosed CJK letters and months, CJK compatibility: the releases' range
     {0x2460, 0x24FF},  // enclosed alphanumerics
@@ -29,19 +30,6 @@ constexpr std::array<CodePointRange, 9> kRanges = {{
     {0x3040, 0x30FF},  // Hiragana, Katakana
     {0x4E00, 0x9FFF},  // CJK ideographs
 }};
-
-std::string Utf8(char32_t c) {
-  NLA_CHECK(c >= 0x80 && c < 0x10000);
-  std::string bytes;
-  if (c < 0x800) {
-    bytes.push_back(static_cast<char>(0xC0 | (c >> 6)));
-  } else {
-    bytes.push_back(static_cast<char>(0xE0 | (c >> 12)));
-    bytes.push_back(static_cast<char>(0x80 | ((c >> 6) & 0x3F)));
-  }
-  bytes.push_back(static_cast<char>(0x80 | (c & 0x3F)));
-  return bytes;
-}
 
 std::vector<TokenId> PromptIds(const Tokenizer& tokenizer, const ChatFormat& chat, const std::string& content,
                                bool parse_special) {
@@ -94,8 +82,9 @@ std::optional<TokenFacts> TrySpecialTokens(const Tokenizer& tokenizer, const Cha
 
 std::optional<TokenFacts> Search(const Tokenizer& tokenizer, const ChatFormat& chat, std::string_view actor_template) {
   for (const CodePointRange& range : kRanges) {
-    for (char32_t c = range.first; c <= range.last; ++c) {
-      const std::string marker = Utf8(c);
+    for (uint32_t c = range.first; c <= range.last; ++c) {
+      std::string marker;
+      AppendUtf8(c, marker);
       if (actor_template.find(marker) != actor_template.npos) continue;
       if (auto facts = TryMarker(tokenizer, chat, actor_template, marker, /*special=*/false)) return facts;
     }
