@@ -1,7 +1,7 @@
 # Finds every library the project links, and says what to run when one is missing.
 set(NLA_VENV ${CMAKE_SOURCE_DIR}/.venv CACHE PATH "Python environment that carries the torch and pyarrow wheels")
 file(GLOB nla_site ${NLA_VENV}/lib/python3*/site-packages)
-if(NOT nla_site OR NOT EXISTS ${nla_site}/torch/share/cmake/Torch/TorchConfig.cmake)
+if(NOT nla_site OR NOT EXISTS ${nla_site}/torch/lib/libtorch_cpu.so)
   message(FATAL_ERROR "no torch wheel in ${NLA_VENV}. Run `make setup` in ${CMAKE_SOURCE_DIR} first.")
 endif()
 
@@ -20,15 +20,22 @@ find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
-# The CPU wheel needs no CUDA tool kit; a CUDA wheel brings its own through TorchConfig.
-set(CAFFE2_USE_CUDNN OFF)
-find_package(Torch REQUIRED PATHS ${nla_site}/torch/share/cmake NO_DEFAULT_PATH)
+# The wheel's TorchConfig.cmake asks for a whole CUDA tool kit when the wheel is a CUDA build, which linking does not
+# need: the libraries are named here instead.
+set(nla_torch_lib ${nla_site}/torch/lib)
 add_library(nla_torch INTERFACE)
-target_include_directories(nla_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(nla_torch INTERFACE ${nla_site}/torch/lib/libtorch_cpu.so ${nla_site}/torch/lib/libc10.so)
+target_include_directories(nla_torch SYSTEM INTERFACE ${nla_site}/torch/include
+                                                      ${nla_site}/torch/include/torch/csrc/api/include)
+target_link_libraries(nla_torch INTERFACE ${nla_torch_lib}/libtorch_cpu.so ${nla_torch_lib}/libc10.so)
+if(EXISTS ${nla_torch_lib}/libtorch_cuda.so)
+  # No symbol of it is called by name: it registers its kernels when it loads. Its own CUDA libraries are found by its
+  # run path, which the linker does not follow.
+  target_link_options(nla_torch INTERFACE LINKER:--no-as-needed LINKER:--allow-shlib-undefined)
+  target_link_libraries(nla_torch INTERFACE ${nla_torch_lib}/libtorch_cuda.so ${nla_torch_lib}/libc10_cuda.so)
+endif()
 # OpenMP carries at::parallel_for; the wheel's own libgomp is the one that loads, by its soname.
 target_compile_options(nla_torch INTERFACE -fopenmp)
-target_link_options(nla_torch INTERFACE -fopenmp LINKER:-rpath,${nla_site}/torch/lib)
+target_link_options(nla_torch INTERFACE -fopenmp LINKER:-rpath,${nla_torch_lib})
 
 file(GLOB nla_libarrow ${nla_site}/pyarrow/libarrow.so.*)
 file(GLOB nla_libparquet ${nla_site}/pyarrow/libparquet.so.*)

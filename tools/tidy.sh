@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# clang-tidy on the C++ files that changed since NLA_TIDY_BASE (default: the parent commit; `all` checks every file),
+# two at a time. Files found clean are remembered under .cache/tidy by their content: one with libtorch headers takes
+# a minute. Needs a configured build/release.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+database=build/release
+cache=.cache/tidy
+base=${NLA_TIDY_BASE:-HEAD^}
+mkdir -p "$cache"
+
+changed_files() {
+  if [[ $base == all ]] || ! git rev-parse --quiet --verify "$base^{commit}" >/dev/null; then
+    git ls-files 'src/*.cc'
+    return
+  fi
+  local file
+  git diff --name-only --diff-filter=d "$base" -- src include | while read -r file; do
+    case $file in
+      *.cc) echo "$file" ;;
+      # A header is checked through the source that implements it.
+      *.h) if [[ -f ${file%.h}.cc ]]; then echo "${file%.h}.cc"; fi ;;
+    esac
+  done
+}
+
+tidy_one() {
+  local file=$1 key
+  key=$(cat .clang-tidy "$file" $([[ -f ${file%.cc}.h ]] && echo "${file%.cc}.h") | sha256sum | cut -c1-32)
+  if [[ -f $cache/$key ]]; then return; fi
+  # libtorch's headers need GCC's omp.h, which clang does not search; without OpenMP they take their serial path.
+  if clang-tidy --quiet -p "$database" --extra-arg=-fno-openmp --extra-arg=-Wno-unknown-warning-option "$file" \
+    2>"$cache/$key.stderr"; then
+    rm -f "$cache/$key.stderr"
+    touch "$cache/$key"
+  else
+    cat "$cache/$key.stderr" >&2
+    rm -f "$cache/$key.stderr"
+    return 1
+  fi
+}
+
+export -f tidy_one
+export database cache
+changed_files | sort -u >"$cache/files"
+echo "clang-tidy: $(wc -l <"$cache/files") files changed since $base" >&2
+xargs --no-run-if-empty -P 2 -I {} bash -c 'set -euo pipefail; tidy_one "$1"' _ {} <"$cache/files"
