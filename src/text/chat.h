@@ -16,8 +16,8 @@ struct ChatMessage {
   bool operator==(const ChatMessage&) const = default;
 };
 
-// A run of rendered text. Control runs come from the template and may spell special tokens; the others come from messages
-// and never become control tokens.
+// A run of rendered text. Control runs come from the template and may spell special tokens; the others come from
+// messages and never become control tokens.
 struct ChatRun {
   std::string text;
   bool control = false;

@@ -26,7 +26,8 @@ struct EncodeOptions {
 // Immutable after loading and safe to share between threads. Cheap to move, not copyable.
 class Tokenizer {
  public:
-  // `path` is a tokenizer.json or the directory that holds one. Unsupported parts of the file are errors that name them.
+  // `path` is a tokenizer.json or the directory that holds one. Unsupported parts of the file are errors that name
+  // them.
   static Tokenizer Load(const std::filesystem::path& path);
   static Tokenizer FromJson(std::string_view json, const std::string& where);
   Tokenizer(Tokenizer&&) noexcept;

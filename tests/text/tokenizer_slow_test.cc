@@ -1,0 +1,83 @@
+// SmolLM2's tokenizer against the `tokenizers` library and Jinja, run now, on a large corpus; and its speed.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/file.h"
+#include "text/chat.h"
+#include "text/oracle_testing.h"
+#include "text/tokenizer.h"
+
+namespace nla {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Standard output of a command that must succeed, without the last newline.
+std::string Capture(const std::string& command) {
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
+  std::string out;
+  char buffer[4096];
+  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, count);
+  if (::pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
+const fs::path& BaseModel() {
+  static const fs::path directory = Capture(std::string(NLA_SOURCE_DIR) + "/tools/base_model.sh");
+  return directory;
+}
+
+// A file that the oracle script writes; removed with the object.
+class OracleFile {
+ public:
+  explicit OracleFile(const std::string& command)
+      : path_(fs::path(::testing::TempDir()) / ("oracle_" + command + std::to_string(::getpid()) + ".jsonl")) {
+    Capture(std::string(NLA_PYTHON) + " " + NLA_SOURCE_DIR + "/tools/goldens/text_tokenizer.py " + command + " " +
+            BaseModel().string() + " " + path_.string());
+  }
+  ~OracleFile() { fs::remove(path_); }
+  OracleFile(const OracleFile&) = delete;
+  OracleFile& operator=(const OracleFile&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+TEST(TokenizerSlowTest, EqualsTheLibraryOnALargeCorpus) {
+  const Tokenizer tokenizer = Tokenizer::Load(BaseModel());
+  const OracleFile oracle("lines");
+  const auto no_chat = [](const std::string&) -> const ChatFormat& { throw std::logic_error("no conversations here"); };
+  const testing::OracleCounts counts = testing::CheckRecords(oracle.path(), tokenizer, no_chat);
+  EXPECT_GE(counts.lines, 25000);
+  EXPECT_GE(counts.decodes, 3000);
+}
+
+TEST(TokenizerSlowTest, ChatEqualsJinja) {
+  const Tokenizer tokenizer = Tokenizer::Load(BaseModel());
+  const ChatFormat chat = ChatFormat::Load(BaseModel());
+  const OracleFile oracle("chat");
+  const auto the_chat = [&](const std::string&) -> const ChatFormat& { return chat; };
+  EXPECT_GE(testing::CheckRecords(oracle.path(), tokenizer, the_chat).chats, 30);
+}
+
+TEST(TokenizerSlowTest, AMegabyteOfOneLetterIsQuick) {
+  const Tokenizer tokenizer = Tokenizer::Load(BaseModel());
+  for (const char letter : {'a', ' ', '=', '\xFF'}) {
+    const std::string line(1 << 20, letter);
+    const auto begun = std::chrono::steady_clock::now();
+    tokenizer.Encode(line);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+    std::printf("1 MB of byte %d: %.3f s\n", static_cast<unsigned char>(letter), taken.count());
+    EXPECT_LT(taken.count(), 1.0);
+  }
+}
+
+}  // namespace
+}  // namespace nla
