@@ -21,6 +21,7 @@ const std::vector<CommandGroup>& CommandGroups() {
        {
            // inspect, convert, tokenize, generate, bench
            AddConvert,
+           AddTokenize,
        }},
   };
   return groups;
