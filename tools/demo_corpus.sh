@@ -49,8 +49,8 @@ fetch_manuals() { # DIR
   say "fetching Debian's $manuals"
   rm -rf "$1.new" && mkdir "$1.new"
   # shellcheck disable=SC2086  # a list of names
-  (cd "$1.new" && apt-get download -q $manuals >&2 && for deb in *.deb; do dpkg-deb -x "$deb" . && echo "$deb" >>VERSIONS; done && rm ./*.deb) ||
-    die 'apt-get download failed'
+  (cd "$1.new" && apt-get -o APT::Sandbox::User=root download -q $manuals >&2 &&
+    for deb in *.deb; do { dpkg-deb -x "$deb" . && echo "$deb" >>VERSIONS; } || exit 1; done && rm ./*.deb) || die 'apt-get download failed'
   mv "$1.new" "$1"
 }
 
