@@ -1,0 +1,345 @@
+// Packed attention: short segments as padded matrix products in one autograd node, long ones through torch's flash
+// kernel.
+#include "model/attention.h"
+
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "model/ops/rows.h"
+
+namespace nla {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+using torch::autograd::Variable;
+
+// Up to this mean length, padding costs less than a kernel call per segment.
+constexpr int64_t kPaddedMeanLength = 160;
+
+// Segments that are computed together: each sees `prefix` rows and its own. Padding stands at the end of a segment, so
+// the causal rule hides it from every real row.
+struct Group {
+  int64_t prefix = 0;
+  int64_t longest = 0;
+  std::vector<int64_t> starts, lengths;
+  int64_t count() const { return static_cast<int64_t>(starts.size()); }
+  int64_t columns() const { return prefix + longest; }
+};
+
+struct Heads {
+  int64_t queries, groups, width;
+  int64_t ratio() const { return queries / groups; }
+};
+
+// q [T, H, d] -> [B·G, ratio·L, d]: the query heads of a group lie under each other, so that keys are never repeated.
+template <typename T>
+at::Tensor GatherQueries(const at::Tensor& q, const Group& group, const Heads& heads) {
+  at::Tensor out = at::zeros({group.count() * heads.groups, heads.ratio() * group.longest, heads.width}, q.options());
+  const T* from = q.const_data_ptr<T>();
+  T* to = out.mutable_data_ptr<T>();
+  ops::ForRows(group.count() * heads.queries, group.longest * heads.width, [&](int64_t item) {
+    const int64_t b = item / heads.queries;
+    const int64_t head = item % heads.queries;
+    T* block = to + item * group.longest * heads.width;
+    for (int64_t i = 0; i < group.lengths[b]; ++i) {
+      std::copy_n(from + ((group.starts[b] + i) * heads.queries + head) * heads.width, heads.width,
+                  block + i * heads.width);
+    }
+  });
+  return out;
+}
+
+// The inverse: padded rows are dropped, the others written to their packed place in `rows` [T, H, d].
+template <typename T>
+void ScatterQueries(const at::Tensor& padded, const Group& group, const Heads& heads, at::Tensor& rows) {
+  const T* from = padded.const_data_ptr<T>();
+  T* to = rows.mutable_data_ptr<T>();
+  ops::ForRows(group.count() * heads.queries, group.longest * heads.width, [&](int64_t item) {
+    const int64_t b = item / heads.queries;
+    const int64_t head = item % heads.queries;
+    const T* block = from + item * group.longest * heads.width;
+    for (int64_t i = 0; i < group.lengths[b]; ++i) {
+      std::copy_n(block + i * heads.width, heads.width,
+                  to + ((group.starts[b] + i) * heads.queries + head) * heads.width);
+    }
+  });
+}
+
+// k or v [T, G, d] with the prefix rows [P, G, d] -> [B·G, P+L, d].
+template <typename T>
+at::Tensor GatherKeys(const at::Tensor& k, const at::Tensor& prefix, const Group& group, const Heads& heads) {
+  at::Tensor out = at::zeros({group.count() * heads.groups, group.columns(), heads.width}, k.options());
+  const T* own = k.const_data_ptr<T>();
+  const T* shared = group.prefix > 0 ? prefix.const_data_ptr<T>() : nullptr;
+  T* to = out.mutable_data_ptr<T>();
+  ops::ForRows(group.count() * heads.groups, group.columns() * heads.width, [&](int64_t item) {
+    const int64_t b = item / heads.groups;
+    const int64_t g = item % heads.groups;
+    T* block = to + item * group.columns() * heads.width;
+    for (int64_t i = 0; i < group.prefix; ++i) {
+      std::copy_n(shared + (i * heads.groups + g) * heads.width, heads.width, block + i * heads.width);
+    }
+    for (int64_t i = 0; i < group.lengths[b]; ++i) {
+      std::copy_n(own + ((group.starts[b] + i) * heads.groups + g) * heads.width, heads.width,
+                  block + (group.prefix + i) * heads.width);
+    }
+  });
+  return out;
+}
+
+// Gradient of GatherKeys: own rows are written to `rows` [T, G, d], prefix rows summed over the segments in fp32 into
+// `shared` [P, G, d].
+template <typename T>
+void ScatterKeys(const at::Tensor& padded, const Group& group, const Heads& heads, at::Tensor& rows,
+                 at::Tensor& shared) {
+  const T* from = padded.const_data_ptr<T>();
+  T* own = rows.mutable_data_ptr<T>();
+  ops::ForRows(group.count() * heads.groups, group.longest * heads.width, [&](int64_t item) {
+    const int64_t b = item / heads.groups;
+    const int64_t g = item % heads.groups;
+    const T* block = from + (item * group.columns() + group.prefix) * heads.width;
+    for (int64_t i = 0; i < group.lengths[b]; ++i) {
+      std::copy_n(block + i * heads.width, heads.width, own + ((group.starts[b] + i) * heads.groups + g) * heads.width);
+    }
+  });
+  if (group.prefix == 0) return;
+  float* sum = shared.mutable_data_ptr<float>();
+  ops::ForRows(group.prefix * heads.groups, group.count() * heads.width, [&](int64_t item) {
+    const int64_t i = item / heads.groups;
+    const int64_t g = item % heads.groups;
+    float* to = sum + item * heads.width;
+    for (int64_t b = 0; b < group.count(); ++b) {
+      const T* row = from + ((b * heads.groups + g) * group.columns() + i) * heads.width;
+      for (int64_t c = 0; c < heads.width; ++c) to[c] += ops::ToFloat(row[c]);
+    }
+  });
+}
+
+// Scores [B·G, ratio·L, P+L] -> probabilities in place: row i of a segment sees the prefix and columns up to itself.
+template <typename T>
+void SoftmaxRows(at::Tensor& scores, const Group& group, float scale) {
+  T* data = scores.mutable_data_ptr<T>();
+  const int64_t columns = group.columns();
+  ops::ForRows(scores.size(0) * scores.size(1), columns, [&](int64_t row) {
+    T* x = data + row * columns;
+    const int64_t seen = group.prefix + row % group.longest + 1;
+    float largest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < seen; ++i) largest = std::max(largest, ops::ToFloat(x[i]));
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < seen; ++i) sum += ops::Exp((ops::ToFloat(x[i]) - largest) * scale);
+    const float inverse = 1.0F / sum;
+#pragma omp simd
+    for (int64_t i = 0; i < seen; ++i)
+      x[i] = ops::FromFloat<T>(ops::Exp((ops::ToFloat(x[i]) - largest) * scale) * inverse);
+    std::fill(x + seen, x + columns, T(0));
+  });
+}
+
+// dS = P ∘ (dP − rowsum(P ∘ dP)) · scale, over dP in place.
+template <typename T>
+void SoftmaxBackwardRows(const at::Tensor& probabilities, at::Tensor& grad, float scale) {
+  const T* p = probabilities.const_data_ptr<T>();
+  T* g = grad.mutable_data_ptr<T>();
+  const int64_t columns = grad.size(2);
+  ops::ForRows(grad.size(0) * grad.size(1), columns, [&](int64_t row) {
+    const T* pr = p + row * columns;
+    T* gr = g + row * columns;
+    float dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t i = 0; i < columns; ++i) dot += ops::ToFloat(pr[i]) * ops::ToFloat(gr[i]);
+#pragma omp simd
+    for (int64_t i = 0; i < columns; ++i) {
+      gr[i] = ops::FromFloat<T>(ops::ToFloat(pr[i]) * (ops::ToFloat(gr[i]) - dot) * scale);
+    }
+  });
+}
+
+// The batch as groups: the in-batch prefix by itself, then all segments.
+std::vector<Group> GroupsOf(const PackedBatch& batch, bool stored_prefix) {
+  std::vector<Group> groups;
+  if (batch.prefix > 0 && !stored_prefix) groups.push_back({0, batch.prefix, {0}, {batch.prefix}});
+  Group segments{batch.prefix, *std::max_element(batch.lengths.begin(), batch.lengths.end()), batch.starts(),
+                 batch.lengths};
+  if (stored_prefix) {
+    for (int64_t& start : segments.starts) start -= batch.prefix;
+  }
+  groups.push_back(std::move(segments));
+  return groups;
+}
+
+struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFunction> {
+  // `plan` outlives the node: it is copied into the context as a capsule of plain integers.
+  static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k, const Variable& v,
+                          const StoredPrefix& stored, const PackedBatch& batch) {
+    const bool has_stored = stored.keys_PGd.defined();
+    const Heads heads{q.size(1), k.size(1), q.size(2)};
+    const float scale = 1.0F / std::sqrt(static_cast<float>(heads.width));
+    at::Tensor out = at::empty_like(q);
+    tensor_list saved = {q, k, v};
+    const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
+    const at::Tensor prefix_v = has_stored ? stored.values_PGd : v.narrow(0, 0, batch.prefix);
+    for (const Group& group : GroupsOf(batch, has_stored)) {
+      ops::DispatchCompute(q.scalar_type(), [&](auto t) {
+        using T = decltype(t);
+        const at::Tensor keys = GatherKeys<T>(k, prefix_k, group, heads);
+        at::Tensor scores = at::bmm(GatherQueries<T>(q, group, heads), keys.transpose(1, 2));
+        SoftmaxRows<T>(scores, group, scale);
+        ScatterQueries<T>(at::bmm(scores, GatherKeys<T>(v, prefix_v, group, heads)), group, heads, out);
+        saved.push_back(scores);
+      });
+    }
+    ctx->save_for_backward(saved);
+    ctx->saved_data["prefix"] = batch.prefix;
+    ctx->saved_data["lengths"] = batch.lengths;
+    NLA_CHECK(!has_stored || !(q.requires_grad() || k.requires_grad()));
+    return out;
+  }
+
+  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor& q = saved[0];
+    const at::Tensor& k = saved[1];
+    const at::Tensor& v = saved[2];
+    const PackedBatch batch{ctx->saved_data["prefix"].toInt(), ctx->saved_data["lengths"].toIntVector()};
+    const Heads heads{q.size(1), k.size(1), q.size(2)};
+    const float scale = 1.0F / std::sqrt(static_cast<float>(heads.width));
+    at::Tensor grad_q = at::empty_like(q);
+    at::Tensor grad_k = at::empty_like(k);
+    at::Tensor grad_v = at::empty_like(v);
+    const auto fp32 = k.options().dtype(at::kFloat);
+    at::Tensor shared_k = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
+    at::Tensor shared_v = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
+    const at::Tensor grad = grads[0].contiguous();
+    size_t index = 3;
+    for (const Group& group : GroupsOf(batch, false)) {
+      const at::Tensor& probabilities = saved[index++];
+      ops::DispatchCompute(q.scalar_type(), [&](auto t) {
+        using T = decltype(t);
+        const at::Tensor grad_out = GatherQueries<T>(grad, group, heads);
+        const at::Tensor values = GatherKeys<T>(v, v.narrow(0, 0, batch.prefix), group, heads);
+        ScatterKeys<T>(at::bmm(probabilities.transpose(1, 2), grad_out), group, heads, grad_v, shared_v);
+        at::Tensor grad_scores = at::bmm(grad_out, values.transpose(1, 2));
+        SoftmaxBackwardRows<T>(probabilities, grad_scores, scale);
+        const at::Tensor keys = GatherKeys<T>(k, k.narrow(0, 0, batch.prefix), group, heads);
+        ScatterQueries<T>(at::bmm(grad_scores, keys), group, heads, grad_q);
+        const at::Tensor queries = GatherQueries<T>(q, group, heads);
+        ScatterKeys<T>(at::bmm(grad_scores.transpose(1, 2), queries), group, heads, grad_k, shared_k);
+      });
+    }
+    if (batch.prefix > 0) {
+      grad_k.narrow(0, 0, batch.prefix).add_(shared_k);
+      grad_v.narrow(0, 0, batch.prefix).add_(shared_v);
+    }
+    return {grad_q, grad_k, grad_v, {}, {}};
+  }
+};
+
+// One segment through torch's flash kernel: rows [begin, begin + n) see `prefix` rows and themselves.
+at::Tensor FlashSegment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t prefix) {
+  const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
+  const int64_t n = q.size(0);
+  std::optional<at::Tensor> mask;
+  if (prefix > 0) {
+    mask = at::full({n, prefix + n}, -std::numeric_limits<float>::infinity(), q.options()).triu(prefix + 1);
+  }
+  const at::Tensor out = at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), mask, 0.0,
+                                                          /*is_causal=*/prefix == 0, std::nullopt, /*enable_gqa=*/true);
+  return out.squeeze(0).transpose(0, 1);
+}
+
+at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedBatch& batch,
+                          const StoredPrefix& stored) {
+  const bool has_stored = stored.keys_PGd.defined();
+  const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
+  const at::Tensor prefix_v = has_stored ? stored.values_PGd : v.narrow(0, 0, batch.prefix);
+  tensor_list parts;
+  if (batch.prefix > 0 && !has_stored)
+    parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0));
+  int64_t begin = has_stored ? 0 : batch.prefix;
+  for (const int64_t n : batch.lengths) {
+    at::Tensor keys = k.narrow(0, begin, n);
+    at::Tensor values = v.narrow(0, begin, n);
+    if (batch.prefix > 0) {
+      keys = at::cat({prefix_k, keys});
+      values = at::cat({prefix_v, values});
+    }
+    parts.push_back(FlashSegment(q.narrow(0, begin, n), keys, values, batch.prefix));
+    begin += n;
+  }
+  return at::cat(parts);
+}
+
+}  // namespace
+
+at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, const at::Tensor& v_TGd,
+                           const PackedBatch& batch, const StoredPrefix& prefix) {
+  NLA_CHECK(!batch.lengths.empty());
+  const int64_t rows = batch.rows() - batch.prefix;
+  const bool padded = rows <= kPaddedMeanLength * static_cast<int64_t>(batch.lengths.size());
+  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), prefix, batch)
+                                : FlashAttention(q_THd, k_TGd, v_TGd, batch, prefix);
+  return out.reshape({q_THd.size(0), q_THd.size(1) * q_THd.size(2)});
+}
+
+at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, const at::Tensor& values,
+                           std::span<const int64_t> slots, std::span<const int64_t> lengths) {
+  const int64_t heads = q_BHd.size(1);
+  const int64_t groups = keys.size(1);
+  const int64_t capacity = keys.size(2);
+  const int64_t d = q_BHd.size(2);
+  const int64_t ratio = heads / groups;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
+  at::Tensor out = at::empty({q_BHd.size(0), heads * d}, q_BHd.options());
+  ops::DispatchCompute(q_BHd.scalar_type(), [&](auto t) {
+    using T = decltype(t);
+    const T* q = q_BHd.const_data_ptr<T>();
+    const T* k = keys.const_data_ptr<T>();
+    const T* v = values.const_data_ptr<T>();
+    T* to = out.mutable_data_ptr<T>();
+    at::parallel_for(0, q_BHd.size(0) * heads, 1 + heads / 2, [&](int64_t begin, int64_t end) {
+      std::vector<float> weights(capacity);
+      std::vector<float> sum(d);
+      std::vector<float> query(d);
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t b = item / heads;
+        const int64_t slab = (slots[b] * groups + (item % heads) / ratio) * capacity * d;
+        for (int64_t c = 0; c < d; ++c) query[c] = ops::ToFloat(q[item * d + c]) * scale;
+        float largest = -std::numeric_limits<float>::infinity();
+        for (int64_t i = 0; i < lengths[b]; ++i) {
+          const T* row = k + slab + i * d;
+          float dot = 0;
+#pragma omp simd reduction(+ : dot)
+          for (int64_t c = 0; c < d; ++c) dot += query[c] * ops::ToFloat(row[c]);
+          weights[i] = dot;
+          largest = std::max(largest, dot);
+        }
+        float total = 0;
+        for (int64_t i = 0; i < lengths[b]; ++i) total += weights[i] = ops::Exp(weights[i] - largest);
+        std::fill(sum.begin(), sum.end(), 0.0F);
+        for (int64_t i = 0; i < lengths[b]; ++i) {
+          const T* row = v + slab + i * d;
+          const float weight = weights[i];
+#pragma omp simd
+          for (int64_t c = 0; c < d; ++c) sum[c] += weight * ops::ToFloat(row[c]);
+        }
+        for (int64_t c = 0; c < d; ++c) to[item * d + c] = ops::FromFloat<T>(sum[c] / total);
+      }
+    });
+  });
+  return out;
+}
+
+}  // namespace nla

@@ -1,0 +1,161 @@
+// The decoder's forward pass. Loading, adapters and merging are decoder_weights.cc's; attention is attention.cc's.
+#include "model/decoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/tensor.h>
+
+#include "base/fail.h"
+#include "model/attention.h"
+#include "model/ops/rms_norm.h"
+#include "model/ops/rope.h"
+#include "model/ops/swiglu.h"
+
+namespace nla {
+namespace {
+
+// Index of a block's linears in LinearNames().
+enum Linear { kQ, kK, kV, kO, kGate, kUp, kDown };
+
+// A segment's rows continue the prefix: position = prefix + offset in the segment.
+at::Tensor PositionsOf(const PackedBatch& batch, bool prefix_in_batch) {
+  std::vector<int64_t> positions;
+  positions.reserve(batch.rows());
+  if (prefix_in_batch) {
+    for (int64_t i = 0; i < batch.prefix; ++i) positions.push_back(i);
+  }
+  for (const int64_t length : batch.lengths) {
+    for (int64_t i = 0; i < length; ++i) positions.push_back(batch.prefix + i);
+  }
+  return at::tensor(positions, at::kLong);
+}
+
+}  // namespace
+
+at::Tensor Decoder::Embed(std::span<const TokenId> ids) const {
+  std::vector<int64_t> wide(ids.begin(), ids.end());
+  for (const int64_t id : wide) NLA_CHECK(id >= 0 && id < spec_.vocab_size);
+  return Embed(at::tensor(wide, at::kLong));
+}
+
+at::Tensor Decoder::Embed(const at::Tensor& ids_T) const { return at::embedding(embedding_, ids_T).to(at::kFloat); }
+
+at::Tensor Decoder::Apply(const Block& block, int linear, const at::Tensor& input_TX) const {
+  at::Tensor out = at::linear(input_TX, block.weights[linear]);
+  const Adapter& adapter = block.adapters[linear];
+  if (!adapter.defined()) return out;
+  return at::addmm(out, at::linear(input_TX, adapter.a), adapter.b.t(), 1, lora_.scale());
+}
+
+at::Tensor Decoder::RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,
+                              const BlockHook& hook) const {
+  const int64_t rows = residual_TD.size(0);
+  NLA_CHECK(residual_TD.scalar_type() == at::kFloat && residual_TD.size(1) == spec_.d_model);
+  NLA_CHECK(positions_T.size(0) == rows);
+  at::Tensor normed_TD = ops::RmsNorm(residual_TD, blocks_[0].input_norm, spec_.norm_eps, compute_);
+  for (int64_t i = 0; i < blocks(); ++i) {
+    const Block& block = blocks_[i];
+    const auto heads = [&](int linear, int64_t count) {
+      return Apply(block, linear, normed_TD).view({rows, count, spec_.d_head});
+    };
+    const at::Tensor q_THd = ops::Rope(heads(kQ, spec_.n_heads), positions_T, rope_cos_, rope_sin_);
+    const at::Tensor k_TGd = ops::Rope(heads(kK, spec_.n_kv_heads), positions_T, rope_cos_, rope_sin_);
+    const at::Tensor mixed_TX = attend(i, q_THd, k_TGd, heads(kV, spec_.n_kv_heads));
+    std::tie(residual_TD, normed_TD) =
+        ops::AddRmsNorm(residual_TD, Apply(block, kO, mixed_TX), block.post_norm, spec_.norm_eps);
+    const at::Tensor gated_TF = ops::SwiGlu(Apply(block, kGate, normed_TD), Apply(block, kUp, normed_TD));
+    const at::Tensor delta_TD = Apply(block, kDown, gated_TF);
+    if (i + 1 < blocks()) {
+      std::tie(residual_TD, normed_TD) =
+          ops::AddRmsNorm(residual_TD, delta_TD, blocks_[i + 1].input_norm, spec_.norm_eps);
+    } else {
+      residual_TD = residual_TD + delta_TD;
+    }
+    if (hook) hook(i, residual_TD);
+  }
+  return residual_TD;
+}
+
+at::Tensor Decoder::Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook) const {
+  CheckLength(batch);
+  const auto attend = [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return PackedAttention(q, k, v, batch);
+  };
+  return RunBlocks(std::move(hidden_TD), PositionsOf(batch, true), attend, hook);
+}
+
+at::Tensor Decoder::Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCache& cache,
+                            std::span<const int64_t> slots, const PrefixKeys* prefix) const {
+  CheckLength(batch);
+  NLA_CHECK(slots.size() == batch.lengths.size());
+  NLA_CHECK(prefix == nullptr || prefix->length == batch.prefix);
+  const int64_t first = prefix == nullptr ? batch.prefix : 0;  // row where the segments begin
+  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    StoredPrefix stored;
+    if (prefix != nullptr) stored = {prefix->keys_PGd[block], prefix->values_PGd[block]};
+    const at::Tensor shared_k = prefix == nullptr ? k.narrow(0, 0, batch.prefix) : stored.keys_PGd;
+    const at::Tensor shared_v = prefix == nullptr ? v.narrow(0, 0, batch.prefix) : stored.values_PGd;
+    int64_t begin = first;
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (batch.prefix > 0) cache.Store(block, slots[i], 0, shared_k, shared_v);
+      const int64_t n = batch.lengths[i];
+      cache.Store(block, slots[i], batch.prefix, k.narrow(0, begin, n), v.narrow(0, begin, n));
+      begin += n;
+    }
+    return PackedAttention(q, k, v, batch, stored);
+  };
+  at::Tensor out = RunBlocks(std::move(hidden_TD), PositionsOf(batch, prefix == nullptr), attend, nullptr);
+  for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], batch.prefix + batch.lengths[i]);
+  return out;
+}
+
+PrefixKeys Decoder::ComputePrefix(const at::Tensor& hidden_PD) const {
+  PrefixKeys prefix{hidden_PD.size(0), {}, {}};
+  const PackedBatch batch{0, {prefix.length}};
+  const auto attend = [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    prefix.keys_PGd.push_back(k.contiguous());
+    prefix.values_PGd.push_back(v.contiguous());
+    return PackedAttention(q, k, v, batch);
+  };
+  RunBlocks(hidden_PD, PositionsOf(batch, true), attend, nullptr);
+  return prefix;
+}
+
+at::Tensor Decoder::Step(at::Tensor hidden_BD, KvCache& cache, std::span<const int64_t> slots) const {
+  std::vector<int64_t> positions;
+  std::vector<int64_t> lengths;
+  for (const int64_t slot : slots) {
+    positions.push_back(cache.length(slot));
+    lengths.push_back(cache.length(slot) + 1);
+    NLA_CHECK(lengths.back() <= cache.capacity() && lengths.back() <= spec_.max_positions);
+  }
+  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    cache.StoreRows(block, slots, positions, k, v);
+    return DecodeAttention(q, cache.keys(block), cache.values(block), slots, lengths);
+  };
+  at::Tensor out = RunBlocks(std::move(hidden_BD), at::tensor(positions, at::kLong), attend, nullptr);
+  for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], lengths[i]);
+  return out;
+}
+
+void Decoder::CheckLength(const PackedBatch& batch) const {
+  for (const int64_t length : batch.lengths) {
+    if (batch.prefix + length > spec_.max_positions) {
+      Fail({.where = "sequence",
+            .what = "too long for the model",
+            .found = std::to_string(batch.prefix + length) + " tokens",
+            .wanted = "at most " + std::to_string(spec_.max_positions),
+            .mend = "Shorten the text"});
+    }
+  }
+}
+
+at::Tensor Decoder::FinalNorm(const at::Tensor& hidden_RD) const {
+  return ops::RmsNorm(hidden_RD, final_norm_, spec_.norm_eps, compute_);
+}
+
+at::Tensor Decoder::Logits(const at::Tensor& normed_RD) const { return at::linear(normed_RD, head()); }
+
+}  // namespace nla

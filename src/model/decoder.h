@@ -1,0 +1,103 @@
+// The decoder: the one forward path that extraction, generation, scoring and training share.
+// Weights come from a checkpoint directory; adapters can be laid over them. Sampling is generator.h's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/kv_cache.h"
+#include "model/lora.h"
+#include "model/packed_batch.h"
+#include "model/spec.h"
+#include "text/tokenizer.h"
+#include "weights/checkpoint.h"
+
+namespace nla {
+
+struct DecoderOptions {
+  at::ScalarType compute = at::kFloat;  // fp32 or bf16: linears, attention, cache
+  std::optional<int64_t> blocks = {};   // load only the first n blocks; all when empty
+  bool with_head = true;                // load the final norm and the vocabulary projection
+};
+
+// Called after every block with (block index, residual stream fp32 [T, D]).
+using BlockHook = std::function<void(int64_t block, const at::Tensor& residual_TD)>;
+
+// Not copyable. Forward passes are const and may run from several threads as long as nobody writes the weights.
+class Decoder {
+ public:
+  // Errors name the file and the tensor (missing, wrong shape, wrong dtype).
+  static Decoder Load(const Checkpoint& checkpoint, const DecoderOptions& options);
+  Decoder(Decoder&&) noexcept = default;
+  Decoder& operator=(Decoder&&) noexcept = default;
+
+  const ModelSpec& spec() const { return spec_; }
+  int64_t blocks() const { return static_cast<int64_t>(blocks_.size()); }
+  at::ScalarType compute() const { return compute_; }
+
+  // Input embeddings of ids, fp32 [T, D]; differentiable by the table.
+  at::Tensor Embed(std::span<const TokenId> ids) const;
+  at::Tensor Embed(const at::Tensor& ids_T) const;
+
+  // The residual stream after the last loaded block, fp32 [T, D], before the final norm. `hidden_TD` are input
+  // embeddings.
+  at::Tensor Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook = nullptr) const;
+  // The same, writing keys and values of every segment to its slot of the cache. `prefix` holds the keys and values of
+  // a prefix computed before: then batch.prefix equals its length and the rows begin with the segments.
+  at::Tensor Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCache& cache, std::span<const int64_t> slots,
+                     const PrefixKeys* prefix = nullptr) const;
+  // Keys and values of a prompt's start, to be shared by later Prefill calls.
+  PrefixKeys ComputePrefix(const at::Tensor& hidden_PD) const;
+  // One further token for each slot: hidden_BD are the tokens' embeddings, [B, D] in the order of `slots`.
+  at::Tensor Step(at::Tensor hidden_BD, KvCache& cache, std::span<const int64_t> slots) const;
+
+  // Final norm of residual rows, [R, D] in the compute dtype; and logits of such rows, [R, V] in the compute dtype.
+  at::Tensor FinalNorm(const at::Tensor& hidden_RD) const;
+  at::Tensor Logits(const at::Tensor& normed_RD) const;
+  // The vocabulary projection [V, D].
+  const at::Tensor& head() const { return spec_.tied_head ? embedding_ : head_; }
+
+  // The live weights by their checkpoint names, in forward order; changing them changes the model.
+  std::vector<NamedTensor> Weights();
+
+  // Fresh adapters on all linears: A uniform in ±1/sqrt(in) (PEFT's default), B zero.
+  void AddAdapters(const LoraSpec& lora, uint64_t seed);
+  // Adapters from a directory in PEFT layout; blocks beyond those loaded are ignored, missing ones are errors.
+  void LoadAdapters(const std::filesystem::path& directory);
+  const LoraSpec& lora() const { return lora_; }
+  std::vector<NamedTensor> AdapterWeights();
+  // W += scale · B A in fp32, then the adapters are gone.
+  void MergeAdapters();
+
+ private:
+  struct Block {
+    at::Tensor input_norm, post_norm;      // [D], fp32
+    at::Tensor weights[kLinearsPerBlock];  // [out, in], compute dtype
+    Adapter adapters[kLinearsPerBlock];    // compute dtype
+  };
+  // Attention of one block over its rotated rows: what a training pass, a prefill and a decode step do differently.
+  using AttendFunction = std::function<at::Tensor(int64_t block, const at::Tensor& q_THd, const at::Tensor& k_TGd,
+                                                  const at::Tensor& v_TGd)>;
+
+  Decoder() = default;
+  at::Tensor RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,
+                       const BlockHook& hook) const;
+  void CheckLength(const PackedBatch& batch) const;
+  std::vector<at::Tensor*> WeightSlots(bool with_head);
+  at::Tensor Apply(const Block& block, int linear, const at::Tensor& input_TX) const;
+
+  ModelSpec spec_;
+  at::ScalarType compute_ = at::kFloat;
+  at::Tensor embedding_;  // [V, D], compute dtype
+  at::Tensor final_norm_, head_;
+  std::vector<Block> blocks_;
+  LoraSpec lora_;
+  at::Tensor rope_cos_, rope_sin_;  // [max_positions, d/2], fp32
+};
+
+}  // namespace nla

@@ -1,0 +1,139 @@
+// The decoder's weights: loading from a checkpoint, adapters laid over them, merging.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/random.h"
+#include "model/decoder.h"
+#include "model/ops/rope.h"
+#include "model/tensor_io.h"
+#include "weights/safetensors.h"
+
+namespace nla {
+
+Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& options) {
+  const std::string where = checkpoint.directory().string();
+  Decoder decoder;
+  decoder.spec_ = ParseModelSpec(checkpoint.config(), (checkpoint.directory() / "config.json").string());
+  decoder.compute_ = options.compute;
+  const ModelSpec& spec = decoder.spec_;
+  const int64_t blocks = options.blocks.value_or(spec.n_blocks);
+  if (blocks < 1 || blocks > spec.n_blocks) {
+    Fail({.where = where,
+          .what = "number of blocks asked for",
+          .found = std::to_string(blocks),
+          .wanted = fmt::format("1 to {} (the model's num_hidden_layers)", spec.n_blocks)});
+  }
+  decoder.blocks_.resize(blocks);
+  const std::vector<TensorFacts> facts = TensorsOf(spec, blocks, options.with_head);
+  const std::vector<at::Tensor*> slots = decoder.WeightSlots(options.with_head);
+  NLA_CHECK(facts.size() == slots.size());
+  for (size_t i = 0; i < facts.size(); ++i) {
+    const TensorView* view = checkpoint.Find(facts[i].name);
+    if (view == nullptr) Fail({.where = where, .what = fmt::format("tensor {} is missing", facts[i].name)});
+    const bool is_norm = facts[i].shape.size() == 1;
+    *slots[i] = ToTensor(*view, facts[i].shape, is_norm ? at::kFloat : options.compute, where);
+  }
+  std::tie(decoder.rope_cos_, decoder.rope_sin_) = ops::RopeTables(spec.max_positions, spec.d_head, spec.rope_theta);
+  return decoder;
+}
+
+// In the order of TensorsOf.
+std::vector<at::Tensor*> Decoder::WeightSlots(bool with_head) {
+  std::vector<at::Tensor*> slots = {&embedding_};
+  for (Block& block : blocks_) {
+    slots.push_back(&block.input_norm);
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      if (linear == 4) slots.push_back(&block.post_norm);
+      slots.push_back(&block.weights[linear]);
+    }
+  }
+  if (with_head) {
+    slots.push_back(&final_norm_);
+    if (!spec_.tied_head) slots.push_back(&head_);
+  }
+  return slots;
+}
+
+std::vector<NamedTensor> Decoder::Weights() {
+  const bool with_head = final_norm_.defined();
+  const std::vector<TensorFacts> facts = TensorsOf(spec_, blocks(), with_head);
+  const std::vector<at::Tensor*> slots = WeightSlots(with_head);
+  std::vector<NamedTensor> weights;
+  for (size_t i = 0; i < facts.size(); ++i) weights.push_back({facts[i].name, *slots[i]});
+  return weights;
+}
+
+void Decoder::AddAdapters(const LoraSpec& lora, uint64_t seed) {
+  NLA_CHECK(lora.rank > 0 && lora_.rank == 0);
+  lora_ = lora;
+  for (int64_t i = 0; i < blocks(); ++i) {
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      const auto [out, in] = LinearShape(spec_, linear);
+      at::Tensor a = at::empty({lora.rank, in}, at::kFloat);
+      CounterRandom random(seed, static_cast<uint64_t>(i * kLinearsPerBlock + linear));
+      const float bound = 1.0F / std::sqrt(static_cast<float>(in));
+      float* data = a.mutable_data_ptr<float>();
+      for (int64_t j = 0; j < a.numel(); ++j) data[j] = (2 * random.Uniform() - 1) * bound;
+      blocks_[i].adapters[linear] = {a.to(compute_), at::zeros({out, lora.rank}, compute_)};
+    }
+  }
+}
+
+void Decoder::LoadAdapters(const std::filesystem::path& directory) {
+  NLA_CHECK(lora_.rank == 0);
+  lora_ = ReadLoraSpec(directory);
+  const std::filesystem::path path = directory / "adapter_model.safetensors";
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  const auto load = [&](int64_t block, int linear, bool is_a, std::vector<int64_t> shape) {
+    const std::string name = AdapterTensorName(block, linear, is_a);
+    const TensorView* view = file.Find(name);
+    if (view == nullptr) {
+      Fail({.where = path.string(),
+            .what = fmt::format("tensor {} is missing", name),
+            .mend =
+                "The adapters must cover all seven linears of every block; lost ones would change the model silently"});
+    }
+    return ToTensor(*view, shape, compute_, path.string());
+  };
+  for (int64_t i = 0; i < blocks(); ++i) {
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      const auto [out, in] = LinearShape(spec_, linear);
+      blocks_[i].adapters[linear] = {load(i, linear, true, {lora_.rank, in}),
+                                     load(i, linear, false, {out, lora_.rank})};
+    }
+  }
+}
+
+std::vector<NamedTensor> Decoder::AdapterWeights() {
+  std::vector<NamedTensor> weights;
+  for (int64_t i = 0; i < blocks() && lora_.rank > 0; ++i) {
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      weights.push_back({AdapterTensorName(i, linear, true), blocks_[i].adapters[linear].a});
+      weights.push_back({AdapterTensorName(i, linear, false), blocks_[i].adapters[linear].b});
+    }
+  }
+  return weights;
+}
+
+void Decoder::MergeAdapters() {
+  const at::NoGradGuard no_grad;
+  for (Block& block : blocks_) {
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      Adapter& adapter = block.adapters[linear];
+      if (!adapter.defined()) continue;
+      const at::Tensor delta = at::mm(adapter.b.to(at::kFloat), adapter.a.to(at::kFloat)) * lora_.scale();
+      block.weights[linear] = (block.weights[linear].to(at::kFloat) + delta).to(compute_);
+      adapter = {};
+    }
+  }
+  lora_ = {};
+}
+
+}  // namespace nla

@@ -1,0 +1,222 @@
+// The decoder against transformers on tiny random checkpoints: hidden states, logits, gradients; packing, shared
+// prefix, cache and adapters against the plain forward.
+#include "model/decoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include "model/model_testing.h"
+#include "model/ops/cross_entropy.h"
+#include "nla/error.h"
+
+namespace nla {
+namespace {
+
+using testing::Golden;
+using testing::GoldenIds;
+using testing::RelativeError;
+using testing::TinyLlama;
+
+struct Variant {
+  std::string name;
+  at::ScalarType dtype;
+  // fp32: the specified bound. bf16: 2^-9 relative rounding at some fifty places one after another, magnified by
+  // weights that are far larger than a trained model's; measured up to 0.020. The real model's bound is the slow
+  // test's.
+  double tolerance;
+};
+
+class DecoderTest : public ::testing::TestWithParam<Variant> {
+ protected:
+  DecoderTest()
+      : checkpoint_(Checkpoint::Open(TinyLlama(GetParam().name))),
+        golden_(SafetensorsFile::Open(TinyLlama(GetParam().name) / "golden.safetensors")),
+        decoder_(Decoder::Load(checkpoint_, {.compute = GetParam().dtype})) {}
+
+  // The three golden sequences as one packed batch.
+  PackedBatch Packed(std::vector<TokenId>& ids) const {
+    PackedBatch batch;
+    for (int i = 0; i < 3; ++i) {
+      const auto sequence = GoldenIds(golden_, "seq" + std::to_string(i) + ".ids");
+      ids.insert(ids.end(), sequence.begin(), sequence.end());
+      batch.lengths.push_back(static_cast<int64_t>(sequence.size()));
+    }
+    return batch;
+  }
+
+  at::Tensor GoldenRows(const std::string& field) const {
+    std::vector<at::Tensor> parts;
+    for (int i = 0; i < 3; ++i) parts.push_back(Golden(golden_, "seq" + std::to_string(i) + "." + field));
+    return at::cat(parts);
+  }
+
+  Checkpoint checkpoint_;
+  SafetensorsFile golden_;
+  Decoder decoder_;
+};
+
+TEST_P(DecoderTest, EveryLayerAndTheLogitsMatchTransformers) {
+  const at::NoGradGuard no_grad;
+  std::vector<TokenId> ids;
+  const PackedBatch batch = Packed(ids);
+  const at::Tensor embedded = decoder_.Embed(ids);
+  EXPECT_LT(RelativeError(embedded, GoldenRows("hidden.0")), GetParam().tolerance);
+  int64_t seen = 0;
+  const at::Tensor last = decoder_.Forward(embedded, batch, [&](int64_t block, const at::Tensor& residual) {
+    EXPECT_LT(RelativeError(residual, GoldenRows("hidden." + std::to_string(block + 1))), GetParam().tolerance)
+        << block;
+    ++seen;
+  });
+  EXPECT_EQ(seen, decoder_.blocks());
+  const at::Tensor normed = decoder_.FinalNorm(last);
+  EXPECT_LT(RelativeError(normed, GoldenRows("final_norm")), GetParam().tolerance);
+  EXPECT_LT(RelativeError(decoder_.Logits(normed), GoldenRows("logits")), GetParam().tolerance);
+}
+
+TEST_P(DecoderTest, GradientsOfEveryParameterMatchTransformers) {
+  std::vector<TokenId> ids;
+  const PackedBatch batch = Packed(ids);
+  for (NamedTensor& weight : decoder_.Weights()) weight.tensor.set_requires_grad(true);
+  const at::Tensor normed = decoder_.FinalNorm(decoder_.Forward(decoder_.Embed(ids), batch));
+  std::vector<int64_t> rows;
+  std::vector<int64_t> targets;
+  const std::vector<int64_t> starts = batch.starts();
+  for (size_t s = 0; s < starts.size(); ++s) {
+    for (int64_t i = 0; i + 1 < batch.lengths[s]; ++i) {
+      rows.push_back(starts[s] + i);
+      targets.push_back(ids[starts[s] + i + 1]);
+    }
+  }
+  const at::Tensor picked = normed.index_select(0, at::tensor(rows, at::kLong));
+  const at::Tensor loss =
+      ops::SumCrossEntropy(picked, decoder_.head(), at::tensor(targets, at::kLong)) / static_cast<double>(rows.size());
+  const double wanted = Golden(golden_, "loss").item<double>();
+  EXPECT_NEAR(loss.item<double>(), wanted, wanted * GetParam().tolerance);
+  loss.backward();
+  // Gradients pass through twice the arithmetic of the forward; the specified bound in fp32 is 1e-3.
+  const double tolerance = GetParam().dtype == at::kFloat ? 1e-3 : 6 * GetParam().tolerance;
+  for (const NamedTensor& weight : decoder_.Weights()) {
+    ASSERT_TRUE(weight.tensor.grad().defined()) << weight.name;
+    EXPECT_LT(RelativeError(weight.tensor.grad(), Golden(golden_, "grad." + weight.name)), tolerance) << weight.name;
+  }
+}
+
+TEST_P(DecoderTest, SharedPrefixEqualsRepeatedPrefixForwardAndBackward) {
+  const auto ids = GoldenIds(golden_, "seq1.ids");  // 23 tokens: 9 shared, then 14 and the first 5 of them
+  const std::vector<TokenId> head(ids.begin(), ids.begin() + 9);
+  const std::vector<TokenId> tail(ids.begin() + 9, ids.end());
+  const std::vector<TokenId> other(tail.rbegin(), tail.rbegin() + 5);
+  std::vector<TokenId> shared = head;
+  std::vector<TokenId> repeated;
+  for (const auto& part : {tail, other}) {
+    shared.insert(shared.end(), part.begin(), part.end());
+    repeated.insert(repeated.end(), head.begin(), head.end());
+    repeated.insert(repeated.end(), part.begin(), part.end());
+  }
+  const auto run = [&](const std::vector<TokenId>& row_ids, const PackedBatch& batch,
+                       const std::vector<int64_t>& last) {
+    at::Tensor hidden = decoder_.Embed(row_ids).detach().clone();
+    for (NamedTensor& weight : decoder_.Weights()) {
+      weight.tensor.set_requires_grad(true);
+      weight.tensor.mutable_grad() = at::Tensor();
+    }
+    const at::Tensor out = decoder_.Forward(hidden, batch).index_select(0, at::tensor(last, at::kLong));
+    out.square().sum().backward();
+    std::vector<at::Tensor> result = {out.detach()};
+    for (const NamedTensor& weight : decoder_.Weights()) {
+      if (weight.tensor.grad().defined()) result.push_back(weight.tensor.grad().clone());
+    }
+    return result;
+  };
+  const auto with_prefix = run(shared, {9, {14, 5}}, {22, 27});
+  const auto without = run(repeated, {0, {23, 14}}, {22, 36});
+  ASSERT_EQ(with_prefix.size(), without.size());
+  const double tolerance = GetParam().dtype == at::kFloat ? 1e-4 : 0.05;
+  for (size_t i = 0; i < without.size(); ++i) EXPECT_LT(RelativeError(with_prefix[i], without[i]), tolerance) << i;
+}
+
+TEST_P(DecoderTest, CachedStepsEqualTheWholeForward) {
+  const at::NoGradGuard no_grad;
+  const auto ids = GoldenIds(golden_, "seq1.ids");
+  const at::Tensor whole = decoder_.Forward(decoder_.Embed(ids), {0, {23}});
+  const std::span<const TokenId> all(ids);
+  const PrefixKeys prefix = decoder_.ComputePrefix(decoder_.Embed(all.first(6)));
+  KvCache cache(decoder_.spec(), decoder_.blocks(), 4, 32, decoder_.compute());
+  // Slots 3 and 1 hold the same sequence cut at different lengths; both continue token by token.
+  const std::vector<int64_t> slots = {3, 1};
+  std::vector<TokenId> rows(ids.begin() + 6, ids.begin() + 15);
+  rows.insert(rows.end(), ids.begin() + 6, ids.begin() + 10);
+  decoder_.Prefill(decoder_.Embed(rows), {6, {9, 4}}, cache, slots, &prefix);
+  EXPECT_EQ(cache.length(3), 15);
+  EXPECT_EQ(cache.length(1), 10);
+  const double tolerance = GetParam().dtype == at::kFloat ? 1e-5 : 2 * GetParam().tolerance;  // both sides are rounded
+  for (int64_t step = 0; step < 8; ++step) {
+    const std::vector<TokenId> next = {ids[15 + step], ids[10 + step]};
+    const at::Tensor out = decoder_.Step(decoder_.Embed(next), cache, slots);
+    EXPECT_LT(RelativeError(out[0], whole[15 + step]), tolerance);
+    EXPECT_LT(RelativeError(out[1], whole[10 + step]), tolerance);
+  }
+}
+
+TEST_P(DecoderTest, LongSegmentsTakeAnotherKernelAndAgree) {
+  const at::NoGradGuard no_grad;
+  std::vector<TokenId> ids;
+  for (int i = 0; i < 400; ++i) ids.push_back((i * 37 + 11) % 250);
+  const at::Tensor embedded = decoder_.Embed(ids);
+  const at::Tensor alone = decoder_.Forward(embedded, {0, {400}});       // flash
+  const at::Tensor prefixed = decoder_.Forward(embedded, {200, {200}});  // flash with a mask
+  const at::Tensor two = at::cat({embedded.narrow(0, 0, 30), embedded.narrow(0, 0, 30)});
+  const double tolerance = GetParam().dtype == at::kFloat ? 1e-5 : 2 * GetParam().tolerance;  // both sides are rounded
+  EXPECT_LT(RelativeError(prefixed, alone), tolerance);
+  EXPECT_LT(RelativeError(decoder_.Forward(two, {0, {30, 30}}).narrow(0, 30, 30), alone.narrow(0, 0, 30)), tolerance);
+}
+
+TEST_P(DecoderTest, FewerBlocksStopEarly) {
+  const at::NoGradGuard no_grad;
+  const Decoder cut = Decoder::Load(checkpoint_, {.compute = GetParam().dtype, .blocks = 2, .with_head = false});
+  std::vector<TokenId> ids;
+  const PackedBatch batch = Packed(ids);
+  EXPECT_LT(RelativeError(cut.Forward(cut.Embed(ids), batch), GoldenRows("hidden.2")), GetParam().tolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DecoderTest,
+    ::testing::Values(Variant{"tiny_llama", at::kFloat, 2e-4}, Variant{"tiny_llama_untied", at::kFloat, 2e-4},
+                      Variant{"tiny_llama", at::kBFloat16, 0.03}, Variant{"tiny_llama_untied", at::kBFloat16, 0.03}),
+    [](const auto& variant) { return variant.param.name + (variant.param.dtype == at::kFloat ? "_fp32" : "_bf16"); });
+
+TEST(Adapters, FreshOnesChangeNothingAndMergedOnesEqualAppliedOnes) {
+  const at::NoGradGuard no_grad;
+  const Checkpoint checkpoint = Checkpoint::Open(TinyLlama());
+  Decoder decoder = Decoder::Load(checkpoint, {});
+  const std::vector<TokenId> ids = {5, 6, 7, 8, 9, 10};
+  const PackedBatch batch{0, {6}};
+  const at::Tensor before = decoder.Forward(decoder.Embed(ids), batch);
+  decoder.AddAdapters({.rank = 4, .alpha = 8}, 1);
+  EXPECT_EQ(RelativeError(decoder.Forward(decoder.Embed(ids), batch), before), 0);
+  for (NamedTensor& weight : decoder.AdapterWeights()) {
+    if (weight.name.find("lora_B") != std::string::npos) weight.tensor.copy_(at::randn(weight.tensor.sizes()) * 0.1);
+  }
+  const at::Tensor adapted = decoder.Forward(decoder.Embed(ids), batch);
+  EXPECT_GT(RelativeError(adapted, before), 0.01);
+  decoder.MergeAdapters();
+  EXPECT_LT(RelativeError(decoder.Forward(decoder.Embed(ids), batch), adapted), 1e-5);
+  EXPECT_TRUE(decoder.AdapterWeights().empty());
+}
+
+TEST(DecoderLoad, RefusesMoreBlocksThanTheModelHas) {
+  const Checkpoint checkpoint = Checkpoint::Open(TinyLlama());
+  try {
+    Decoder::Load(checkpoint, {.blocks = 4});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("1 to 3"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace nla
