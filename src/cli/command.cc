@@ -8,7 +8,12 @@ namespace {
 
 constexpr const char* kGroup = "Options of every command";
 
-// auto-converts nothing: the words are passed on as they are.
+// CLI11 would take -1 for a large unsigned number.
+std::string CheckCount(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::string() : "found \"" + text + "\", wanted a whole number from 0";
+}
+
 std::string CheckDevice(const std::string& device) {
   if (device == "cpu" || device == "cuda") return {};
   const std::string prefix = "cuda:";
@@ -23,7 +28,7 @@ CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& n
                      const std::string& example) {
   CLI::App* command = root.add_subcommand(name, summary);
   command->add_option("--threads", common.threads, "processor threads; 0 takes all cores")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Validator(CheckCount, "", "count"))
       ->type_name("N")
       ->capture_default_str()
       ->group(kGroup);
@@ -33,20 +38,18 @@ CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& n
       ->capture_default_str()
       ->group(kGroup);
   command
-      ->add_option(
-          "--dtype", common.dtype,
-          "number type of the heavy arithmetic: fp32, bf16, or auto, which takes bf16 where the hardware has it")
+      ->add_option("--dtype", common.dtype,
+                   "number type of the heavy arithmetic; auto takes bf16 where the hardware has it")
       ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
       ->type_name("TYPE")
       ->capture_default_str()
       ->group(kGroup);
   command->add_option("--seed", common.seed, "seed of every random choice")
+      ->check(CLI::Validator(CheckCount, "", "count"))
       ->type_name("N")
       ->capture_default_str()
       ->group(kGroup);
-  command
-      ->add_option("--log-level", common.log_level,
-                   "what goes to stderr: debug, info, warn, error or off; progress is shown up to info")
+  command->add_option("--log-level", common.log_level, "what goes to stderr; progress is shown up to info")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->type_name("LEVEL")
       ->capture_default_str()

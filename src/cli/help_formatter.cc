@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace nla::cli {
@@ -36,15 +37,33 @@ std::string TwoColumns(const std::string& left, const std::string& right) {
   return text + "\n";
 }
 
-// Names a value's kind instead of the C++ type behind it.
+// "a|b" for a choice, else a word that says the kind of value. CLI11 gives "TYPE:VALIDATOR", and "TYPE:{a,b}" for
+// choices.
 std::string ValueName(const CLI::Option* option) {
-  std::string name = option->get_type_name();
-  if (name == "UINT" || name == "INT") return "N";
-  if (name == "FLOAT") return "X";
-  return name;
+  const std::string name = option->get_type_name();
+  const size_t open = name.find('{');
+  if (open != std::string::npos && name.back() == '}') {
+    std::string choices = name.substr(open + 1, name.size() - open - 2);
+    std::replace(choices.begin(), choices.end(), ',', '|');
+    return choices;
+  }
+  const std::string kind = name.substr(0, name.find(':'));
+  if (kind == "UINT" || kind == "INT") return "N";
+  return kind == "FLOAT" ? "X" : kind;
 }
 
 }  // namespace
+
+HelpFormatter::HelpFormatter() {
+  label("SUBCOMMAND", "COMMAND");
+  label("Positionals", "Arguments");
+}
+
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
+  std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
+  for (size_t gap = help.find("\n\n\n"); gap != std::string::npos; gap = help.find("\n\n\n", gap)) help.erase(gap, 1);
+  return help;
+}
 
 std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {
   return "\n" + CLI::Formatter::make_usage(app, std::move(name));
@@ -55,22 +74,22 @@ std::string HelpFormatter::make_subcommand(const CLI::App* sub) const {
 }
 
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
-  return TwoColumns(make_option_name(option, is_positional) + make_option_opts(option),
-                    option->get_description() + (option->get_default_str().empty() || option->get_type_size() == 0
-                                                     ? ""
-                                                     : fmt::format(" (default: {})", option->get_default_str())));
+  std::string description = option->get_description();
+  const bool takes_value = option->get_type_size() != 0;
+  if (takes_value && !option->get_default_str().empty()) {
+    description += fmt::format(" (default: {})", option->get_default_str());
+  }
+  return TwoColumns(make_option_name(option, is_positional) + make_option_opts(option), description);
 }
 
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
+  if (!option->get_option_text().empty()) return " " + option->get_option_text();
+  if (option->get_type_size() == 0) return {};
   std::string text;
-  if (!option->get_option_text().empty()) {
-    text += " " + option->get_option_text();
-  } else if (option->get_type_size() != 0) {
-    const std::string value = ValueName(option);
-    if (!value.empty()) text += " " + value;
-    if (option->get_expected_max() == CLI::detail::expected_max_vector_size) text += "...";
-    if (option->get_required()) text += " (required)";
-  }
+  // A positional's own name says what it is; only options need a word for their value.
+  if (!option->get_positional()) text += " " + ValueName(option);
+  if (option->get_expected_max() == CLI::detail::expected_max_vector_size) text += "...";
+  if (option->get_required()) text += " (required)";
   return text;
 }
 

@@ -39,41 +39,41 @@ Ctrl-C stops at the next safe point; a second one stops at once.
 `nla COMMAND --help` shows a command's options and an example. Start with:
   nla explain --pair demo/pair --text "The ship left the harbour at dawn.")";
 
-// Fails for the command that was typed with a word that it does not know; returns when there is none.
-void RefuseUnknownWords(const CLI::App& app, const std::string& help_command) {
-  for (const std::string& word : app.remaining(true)) {
-    std::vector<std::string> known;
-    const bool option = word.starts_with("-");
-    if (option) {
-      for (const CLI::Option* candidate : app.get_options()) {
-        for (const std::string& name : candidate->get_lnames()) known.push_back("--" + name);
-      }
-    } else {
-      for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+// Names a word that the command does not know, and the nearest that it does; returns when there is none.
+void RefuseUnknownWords(const CLI::App& app, const std::string& where, const std::string& see_help) {
+  const std::vector<std::string> unknown = app.remaining(true);
+  if (unknown.empty()) return;
+  const std::string& word = unknown.front();
+  std::vector<std::string> known;
+  std::string kind = "argument";
+  if (word.starts_with("-")) {
+    kind = "option";
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
     }
-    if (!option && known.empty()) {
-      FailUsage({.where = help_command, .what = fmt::format("unexpected argument \"{}\"", word)});
-    }
-    const std::string nearest = NearestName(known, word.substr(0, word.find('=')));
-    FailUsage({.where = help_command,
-               .what = fmt::format("unknown {} \"{}\"", option ? "option" : "command", word),
-               .mend = nearest.empty() ? fmt::format("`{} --help` lists what there is", help_command)
-                                       : fmt::format("Did you mean \"{}\"?", nearest)});
+  } else if (!app.get_subcommands({}).empty()) {
+    kind = "command";
+    for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
   }
+  const std::string nearest = NearestName(known, word.substr(0, word.find('=')));
+  FailUsage({.where = where,
+             .what = fmt::format("unknown {} \"{}\"", kind, word),
+             .mend = nearest.empty() ? see_help : fmt::format("Did you mean \"{}\"?", nearest)});
 }
 
 // Turns CLI11's complaint into ours, naming the deepest command that was typed.
 [[noreturn]] void FailParse(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App* app = &root;
-  std::string typed = "nla";
+  std::string typed;
   while (!app->get_subcommands().empty()) {
     app = app->get_subcommands().front();
-    typed += " " + app->get_name();
+    typed += (typed.empty() ? "" : " ") + app->get_name();
   }
-  RefuseUnknownWords(*app, typed);
+  const std::string see_help = fmt::format("See `nla {}{}--help`", typed, typed.empty() ? "" : " ");
+  RefuseUnknownWords(*app, typed, see_help);
   std::string what = error.what();
   if (what.ends_with('.')) what.pop_back();
-  FailUsage({.where = typed, .what = what, .mend = fmt::format("See `{} --help`", typed)});
+  FailUsage({.where = typed, .what = what, .mend = see_help});
 }
 
 void SetUp(const CommonOptions& common) {
@@ -111,7 +111,7 @@ void ParseAndRun(const std::vector<std::string>& arguments, CommonOptions& commo
   const std::unique_ptr<CLI::App> root = MakeProgram(common);
   if (arguments.empty()) {
     fmt::print(stderr, "{}", root->help());
-    FailUsage({.where = "nla", .what = "no command given"});
+    FailUsage({.what = "no command given"});
   }
   try {
     // CLI11 takes the words last first.
