@@ -33,21 +33,6 @@ CachedWord& CacheSlot(std::string_view word) {
   return slots[std::hash<std::string_view>{}(word) % kCacheSlots];
 }
 
-struct Symbol {
-  TokenId id;        // -1 once merged into its left neighbour
-  int32_t previous;  // index, -1 at the ends
-  int32_t next;
-};
-
-// Candidate merges packed as rank << 32 | index of the left symbol, so that the smallest number is merged first.
-using Candidate = uint64_t;
-
-// Working memory of EncodeUncached, kept by each thread.
-struct Scratch {
-  std::vector<Symbol> symbols;
-  std::vector<Candidate> heap;
-};
-
 uint64_t HashPair(TokenId left, TokenId right) {
   const uint64_t pair = static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   return (pair * 0x9E3779B97F4A7C15u) >> 29;
@@ -68,6 +53,20 @@ std::array<std::string_view, 2> MergeSides(const JsonView& merge) {
 }
 
 }  // namespace
+
+// One word while it is merged; kept by each thread, so that its memory is reused.
+struct Bpe::Word {
+  struct Symbol {
+    TokenId id;        // -1 once merged into its left neighbour
+    int32_t previous;  // index, -1 at the ends
+    int32_t next;
+  };
+  // A merge that may be possible, packed as rank << 32 | index of the left symbol: the smallest is merged first.
+  using Candidate = uint64_t;
+
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
 
 Bpe::Bpe() {
   static std::atomic<uint32_t> instances = 0;
@@ -149,55 +148,54 @@ void Bpe::Encode(std::string_view word, std::vector<TokenId>& ids) const {
   std::copy(ids.begin() + static_cast<ptrdiff_t>(before), ids.end(), slot.ids.begin());
 }
 
-void Bpe::EncodeUncached(std::string_view word, std::vector<TokenId>& ids) const {
-  thread_local Scratch scratch;
-  auto& [symbols, heap] = scratch;
-  symbols.clear();
-  heap.clear();
-  for (const char c : word) {
-    const TokenId id = byte_ids_[static_cast<uint8_t>(c)];
-    const auto index = static_cast<int32_t>(symbols.size());
-    if (id >= 0) symbols.push_back({id, index - 1, index + 1});
-  }
-  if (symbols.empty()) return;
-  symbols.back().next = -1;
+// Puts the merge of symbol `left` with its right neighbour, if there is one, at the end of the heap's storage.
+bool Bpe::AppendCandidate(Word& word, int32_t left) const {
+  if (left < 0) return false;
+  const Word::Symbol& symbol = word.symbols[static_cast<size_t>(left)];
+  if (symbol.next < 0) return false;
+  const int32_t rank = Rank(symbol.id, word.symbols[static_cast<size_t>(symbol.next)].id);
+  if (rank < 0) return false;
+  word.heap.push_back(static_cast<Word::Candidate>(rank) << 32 | static_cast<Word::Candidate>(left));
+  return true;
+}
 
-  const auto candidate = [&](int32_t left) -> std::optional<Candidate> {
-    if (left < 0 || symbols[static_cast<size_t>(left)].next < 0) return std::nullopt;
-    const Symbol& symbol = symbols[static_cast<size_t>(left)];
-    const int32_t rank = Rank(symbol.id, symbols[static_cast<size_t>(symbol.next)].id);
-    if (rank < 0) return std::nullopt;
-    return static_cast<Candidate>(rank) << 32 | static_cast<Candidate>(left);
-  };
-  const auto push = [&](int32_t left) {
-    if (const auto made = candidate(left)) {
-      heap.push_back(*made);
-      std::push_heap(heap.begin(), heap.end(), std::greater<>());
-    }
-  };
-  for (size_t i = 0; i < symbols.size(); ++i) {
-    if (const auto made = candidate(static_cast<int32_t>(i))) heap.push_back(*made);
-  }
+void Bpe::MergeAll(Word& word) const {
+  auto& [symbols, heap] = word;
+  for (size_t i = 0; i < symbols.size(); ++i) AppendCandidate(word, static_cast<int32_t>(i));
   std::make_heap(heap.begin(), heap.end(), std::greater<>());
-
   while (!heap.empty()) {
     const Merge& merge = merges_[heap.front() >> 32];
     const auto index = static_cast<int32_t>(heap.front() & 0xFFFFFFFFu);
     std::pop_heap(heap.begin(), heap.end(), std::greater<>());
     heap.pop_back();
-    Symbol& left = symbols[static_cast<size_t>(index)];
+    Word::Symbol& left = symbols[static_cast<size_t>(index)];
     if (left.id != merge.left || left.next < 0) continue;
-    Symbol& right = symbols[static_cast<size_t>(left.next)];
+    Word::Symbol& right = symbols[static_cast<size_t>(left.next)];
     if (right.id != merge.right) continue;  // a neighbour has changed since
     left.id = merge.result;
     right.id = -1;
     left.next = right.next;
     if (left.next >= 0) symbols[static_cast<size_t>(left.next)].previous = index;
-    push(left.previous);
-    push(index);
+    for (const int32_t changed : {left.previous, index}) {
+      if (AppendCandidate(word, changed)) std::push_heap(heap.begin(), heap.end(), std::greater<>());
+    }
   }
-  for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next) {
-    ids.push_back(symbols[static_cast<size_t>(i)].id);
+}
+
+void Bpe::EncodeUncached(std::string_view bytes, std::vector<TokenId>& ids) const {
+  thread_local Word word;
+  word.symbols.clear();
+  word.heap.clear();
+  for (const char c : bytes) {
+    const TokenId id = byte_ids_[static_cast<uint8_t>(c)];
+    const auto index = static_cast<int32_t>(word.symbols.size());
+    if (id >= 0) word.symbols.push_back({id, index - 1, index + 1});
+  }
+  if (word.symbols.empty()) return;
+  word.symbols.back().next = -1;
+  MergeAll(word);
+  for (int32_t i = 0; i >= 0; i = word.symbols[static_cast<size_t>(i)].next) {
+    ids.push_back(word.symbols[static_cast<size_t>(i)].id);
   }
 }
 

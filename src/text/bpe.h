@@ -27,12 +27,16 @@ class Bpe {
     TokenId result;
   };
 
+  struct Word;
+
   Bpe();
   void ReadMerges(const JsonView& merges, const Vocabulary& vocabulary);
   void IndexMerges();
   // Rank of the merge of two neighbours, or -1.
   int32_t Rank(TokenId left, TokenId right) const;
-  void EncodeUncached(std::string_view word, std::vector<TokenId>& ids) const;
+  bool AppendCandidate(Word& word, int32_t left) const;
+  void MergeAll(Word& word) const;
+  void EncodeUncached(std::string_view bytes, std::vector<TokenId>& ids) const;
 
   uint32_t instance_;  // tells the entries of this model apart in a thread's cache
   std::array<TokenId, 256> byte_ids_{};

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string>
 
 #include "text/byte_level.h"
@@ -45,8 +46,6 @@ void ReadByteLevel(const JsonView& section, Steps& steps) {
   if (!use_regex || use_regex->Bool()) steps.push_back(CutWords);
 }
 
-void ReadSequence(const JsonView& section, Steps& steps);
-
 struct Row {
   std::string_view type;
   void (*read)(const JsonView& section, Steps& steps);
@@ -55,10 +54,9 @@ struct Row {
 constexpr Row kRows[] = {
     {"ByteLevel", ReadByteLevel},
     {"Digits", ReadDigits},
-    {"Sequence", ReadSequence},
 };
 
-void ReadAny(const JsonView& section, Steps& steps) {
+void ReadStep(const JsonView& section, Steps& steps) {
   const JsonView type = section.At("type");
   std::vector<std::string_view> known;
   for (const Row& row : kRows) {
@@ -68,32 +66,26 @@ void ReadAny(const JsonView& section, Steps& steps) {
   type.Unsupported(fmt::format("{}", fmt::join(known, ", ")));
 }
 
-void ReadSequence(const JsonView& section, Steps& steps) {
-  const JsonView members = section.At("pretokenizers").Array();
-  for (size_t i = 0; i < members.size(); ++i) ReadAny(members.At(i), steps);
-}
-
-// The types of the section in the order in which they run.
-void ListTypes(const JsonView& section, std::vector<std::string>& types) {
-  const std::string& type = section.At("type").String();
-  if (type != "Sequence") {
-    types.push_back(type);
-    return;
-  }
-  const JsonView members = section.At("pretokenizers");
-  for (size_t i = 0; i < members.size(); ++i) ListTypes(members.At(i), types);
+// The members of a Sequence, or the one step that the section is.
+std::vector<JsonView> Members(const JsonView& section) {
+  if (section.At("type").String() != "Sequence") return {section};
+  const JsonView list = section.At("pretokenizers").Array();
+  std::vector<JsonView> members;
+  for (size_t i = 0; i < list.size(); ++i) members.push_back(list.At(i));
+  return members;
 }
 
 }  // namespace
 
 PreTokenizer PreTokenizer::FromJson(const JsonView& section) {
-  PreTokenizer made;
   if (section.value().is_null()) section.Unsupported("a pre-tokeniser that ends in ByteLevel");
-  ReadAny(section, made.steps_);
+  PreTokenizer made;
   std::vector<std::string> types;
-  ListTypes(section, types);
-  const auto byte_levels = std::count(types.begin(), types.end(), "ByteLevel");
-  if (byte_levels != 1 || types.back() != "ByteLevel") {
+  for (const JsonView& member : Members(section)) {
+    ReadStep(member, made.steps_);
+    types.push_back(member.At("type").String());
+  }
+  if (std::count(types.begin(), types.end(), "ByteLevel") != 1 || types.back() != "ByteLevel") {
     section.Fail("not a byte-level pre-tokeniser", fmt::format("{}", fmt::join(types, ", ")),
                  "exactly one ByteLevel, as the last step");
   }
