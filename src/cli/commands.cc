@@ -22,6 +22,7 @@ const std::vector<CommandGroup>& CommandGroups() {
            // inspect, convert, tokenize, generate, bench
            AddConvert,
            AddTokenize,
+           AddGenerate,
        }},
   };
   return groups;

@@ -1,0 +1,96 @@
+// `nla generate`: the base model alone: one prompt to a text, or a file of prompts to a corpus.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include "base/fail.h"
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "datagen/sample.h"
+#include "model/generator.h"
+
+namespace nla::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string prompt;
+  bool raw = false;
+  SampleOptions sample;
+};
+
+void GenerateOne(const LanguageModel& model, const Options& options, const CommonOptions& common) {
+  const std::vector<ChatMessage> messages = {{"user", options.prompt}};
+  const std::vector<TokenId> ids =
+      options.raw ? model.tokenizer.Encode(options.prompt) : model.chat.Encode(model.tokenizer, messages, true);
+  if (ids.empty()) FailUsage({.where = "PROMPT", .what = "is empty", .wanted = "at least one token"});
+  SamplingOptions sampling = options.sample.sampling;
+  if (const auto end = model.tokenizer.Find(model.chat.end_of_turn())) sampling.stop_ids.push_back(*end);
+  Generator generator(model.decoder, sampling, 1);
+  generator.Run(
+      1,
+      [&](int64_t) {
+        return GenerationRequest{model.decoder.Embed(ids), common.seed};
+      },
+      [&](int64_t, const Generation& result) {
+        const std::string text = model.tokenizer.Decode(result.ids);
+        if (!common.json) {
+          std::cout << text << "\n";
+          return;
+        }
+        PrintJson({{"text", text},
+                   {"ids", result.ids},
+                   {"logprobs", result.logprobs},
+                   {"finish_reason", result.reason == FinishReason::kStop ? "stop" : "length"},
+                   {"prompt_tokens", ids.size()}});
+      });
+}
+
+void Run(const Options& options, const CommonOptions& common) {
+  const bool from_file = !options.sample.prompts.empty();
+  if (from_file == !options.prompt.empty()) {
+    FailUsage({.where = "generate", .what = "needs either a PROMPT or --prompts FILE"});
+  }
+  if (from_file && options.sample.out.empty()) FailUsage({.where = "generate", .what = "--prompts needs --out FILE"});
+  const LanguageModel model = LanguageModel::Load(options.model, {.compute = SetUpCompute(common)});
+  if (!from_file) return GenerateOne(model, options, common);
+  SampleOptions sample = options.sample;
+  sample.seed = common.seed;
+  const SampleReport report = SampleCorpus(model, sample);
+  if (common.json) {
+    PrintJson({{"documents", report.documents},
+               {"tokens", report.tokens},
+               {"tokens_per_second", report.tokens_per_second},
+               {"out", sample.out.string()}});
+  } else {
+    fmt::print("{} texts in {} ({:.0f} tokens/s)\n", report.documents, sample.out.string(), report.tokens_per_second);
+  }
+}
+
+}  // namespace
+
+void AddGenerate(CLI::App& root, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(root, common, "generate", "Let a base model write: one prompt, or a corpus from many",
+                                 "nla generate --model DIR \"Write a haiku about rain.\"");
+  SamplingOptions& sampling = options->sample.sampling;
+  command->add_option("--model", options->model, "checkpoint directory")->required();
+  command->add_option("prompt", options->prompt, "the user's turn")->type_name("PROMPT");
+  command->add_flag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
+  command->add_option("--prompts", options->sample.prompts, "file of {\"prompt\": …} lines; the texts go to --out");
+  command->add_option("--out", options->sample.out, "corpus to write (.jsonl)");
+  command->add_option("--limit", options->sample.limit, "only the first N prompts of the file");
+  command->add_option("--temperature", sampling.temperature, "0 is greedy")->capture_default_str();
+  command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")->capture_default_str();
+  command->add_option("--top-k", sampling.top_k, "the K most probable tokens; 0: all")->capture_default_str();
+  command->add_option("--max-new-tokens", sampling.max_new_tokens, "longest reply")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--slots", options->sample.slots, "sequences in flight")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->callback([options, &common] { Run(*options, common); });
+}
+
+}  // namespace nla::cli

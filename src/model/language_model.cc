@@ -1,0 +1,22 @@
+// Loading of a whole language model.
+#include "model/language_model.h"
+
+#include "base/fail.h"
+
+namespace nla {
+
+LanguageModel LanguageModel::Load(const std::filesystem::path& directory, const DecoderOptions& options) {
+  const Checkpoint checkpoint = Checkpoint::Open(directory);
+  LanguageModel model{directory, Tokenizer::Load(directory), ChatFormat::Load(directory),
+                      Decoder::Load(checkpoint, options)};
+  if (model.tokenizer.vocab_size() > model.decoder.spec().vocab_size) {
+    Fail({.where = directory.string(),
+          .what = "the tokenizer has ids that the model has no embedding for",
+          .found = std::to_string(model.tokenizer.vocab_size()),
+          .wanted = "at most vocab_size = " + std::to_string(model.decoder.spec().vocab_size),
+          .mend = "Take tokenizer.json and config.json from the same checkpoint"});
+  }
+  return model;
+}
+
+}  // namespace nla
