@@ -9,8 +9,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
-#include "data/columns.h"
-#include "data/parquet_file.h"
+#include "data/text_column.h"
 
 namespace nla {
 namespace {
@@ -88,41 +87,12 @@ class WholeFile : public TextSource {
 
 class ParquetTexts : public TextSource {
  public:
-  ParquetTexts(const fs::path& path, const std::string& column) : stream_(path) {
-    const int index = stream_.schema().GetFieldIndex(column);
-    if (index < 0) {
-      Fail({.where = path.string(),
-            .what = fmt::format("no column {} (or more than one)", column),
-            .found = fmt::format("{}", fmt::join(stream_.schema().field_names(), ", "))});
-    }
-    if (const auto& type = *stream_.schema().field(index)->type(); !IsTextColumn(type)) {
-      Fail({.where = fmt::format("{}: column {}", path.string(), column),
-            .what = "unsupported type",
-            .found = type.ToString(),
-            .wanted = "string or large_string"});
-    }
-    stream_.Select({index});
-  }
+  ParquetTexts(const fs::path& path, const std::string& column) : column_(path, column) {}
 
-  std::optional<std::string> Next() override {
-    if (batch_ == nullptr || position_ == batch_->num_rows()) {
-      batch_ = stream_.Next();
-      position_ = 0;
-      if (batch_ == nullptr) return std::nullopt;
-      GuardArrow(stream_.path(), [&] { CheckArrow(batch_->ValidateFull(), stream_.path()); });
-    }
-    const auto& column = *batch_->column(0);
-    if (column.IsNull(position_))
-      Fail({.where = fmt::format("{}: row {}", stream_.path().string(), row_), .what = "the text is null"});
-    ++row_;
-    return std::string(TextAt(column, position_++));
-  }
+  std::optional<std::string> Next() override { return column_.Next(); }
 
  private:
-  BatchStream stream_;
-  std::shared_ptr<arrow::RecordBatch> batch_;
-  int64_t position_ = 0;
-  int64_t row_ = 0;
+  TextColumnReader column_;
 };
 
 void AddFolder(const fs::path& folder, std::vector<fs::path>& files) {
