@@ -10,8 +10,8 @@ find_package(spdlog REQUIRED)
 # The torch wheel carries headers of a newer fmt than the one that spdlog and this project link. Compilers search
 # /usr/include last, so Debian's fmt is put in front of the wheel's by a link (nla_headers lists the folder first).
 find_path(NLA_FMT_INCLUDE fmt/format.h REQUIRED)
-file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include_first)
-file(CREATE_LINK ${NLA_FMT_INCLUDE}/fmt ${CMAKE_BINARY_DIR}/include_first/fmt SYMBOLIC)
+file(MAKE_DIRECTORY ${CMAKE_SOURCE_DIR}/.cache/include_first)
+file(CREATE_LINK ${NLA_FMT_INCLUDE}/fmt ${CMAKE_SOURCE_DIR}/.cache/include_first/fmt SYMBOLIC)
 find_package(nlohmann_json REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)

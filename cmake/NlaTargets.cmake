@@ -1,7 +1,7 @@
 # Shared flags and the helper that turns a folder of src/ into a static library.
 add_library(nla_headers INTERFACE)
 target_include_directories(nla_headers INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
-target_include_directories(nla_headers SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/include_first)
+target_include_directories(nla_headers SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/.cache/include_first)
 # x86-64-v3 (AVX2, FMA) is the floor; anything above it is chosen at run time.
 target_compile_options(nla_headers INTERFACE $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-march=x86-64-v3>)
 if(NLA_ASAN)
