@@ -12,6 +12,7 @@ const std::vector<CommandGroup>& CommandGroups() {
       {"Make data",
        {
            // extract, split, label, build, shuffle, shuffle-activations, ...
+           AddLabel,
        }},
       {"Train",
        {

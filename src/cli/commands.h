@@ -13,6 +13,7 @@ using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
 // Declarations, alphabetically.
 void AddConvert(CLI::App& root, CommonOptions& common);
 void AddGenerate(CLI::App& root, CommonOptions& common);
+void AddLabel(CLI::App& root, CommonOptions& common);
 void AddTokenize(CLI::App& root, CommonOptions& common);
 
 // A heading of `nla --help` and the commands under it, in the order shown.
