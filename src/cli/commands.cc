@@ -12,7 +12,11 @@ const std::vector<CommandGroup>& CommandGroups() {
       {"Make data",
        {
            // extract, split, label, build, shuffle, shuffle-activations, ...
+           AddSplit,
            AddLabel,
+           AddBuild,
+           AddShuffle,
+           AddShuffleActivations,
        }},
       {"Train",
        {

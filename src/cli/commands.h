@@ -11,9 +11,13 @@ namespace nla::cli {
 using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
 
 // Declarations, alphabetically.
+void AddBuild(CLI::App& root, CommonOptions& common);
 void AddConvert(CLI::App& root, CommonOptions& common);
 void AddGenerate(CLI::App& root, CommonOptions& common);
 void AddLabel(CLI::App& root, CommonOptions& common);
+void AddShuffle(CLI::App& root, CommonOptions& common);
+void AddShuffleActivations(CLI::App& root, CommonOptions& common);
+void AddSplit(CLI::App& root, CommonOptions& common);
 void AddTokenize(CLI::App& root, CommonOptions& common);
 
 // A heading of `nla --help` and the commands under it, in the order shown.
