@@ -17,7 +17,7 @@ namespace nla {
 
 struct PermuteOptions {
   // Moves this column's values alone, every other column stays; empty: whole rows move.
-  std::string only_column;
+  std::string only_column = {};
   // Rows to a batch of the scratch file. Some kilobytes of memory are kept for each batch.
   int64_t scratch_batch_rows = 8192;
   // Label of the progress line.

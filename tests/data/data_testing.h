@@ -38,6 +38,7 @@ class TestFolder {
 
 inline void WriteFileForTest(const std::filesystem::path& path, std::string_view text) {
   std::filesystem::create_directories(path.parent_path());
+  std::filesystem::remove(path);  // a new file: some file systems flush one that is cut and written again
   std::ofstream(path, std::ios::binary) << text;
 }
 
