@@ -51,7 +51,7 @@ def sweep_lines():
     """Every code point below U+323B0 and the tags' plane, in the positions where its class matters."""
     code_points = [c for c in [*range(0x323B0), *range(0xE0000, 0xE01F0)] if not 0xD800 <= c < 0xE000]
     for start in range(0, len(code_points), 256):
-        yield "".join(f" {chr(c)}a{chr(c)}{chr(c)}1" for c in code_points[start:start + 256])
+        yield "".join(f"  {chr(c)}a {chr(c)}{chr(c)}1" for c in code_points[start:start + 256])
 
 
 def broken_bytes(count, seed=0):
