@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # clang-tidy on the C++ files that changed since NLA_TIDY_BASE (default: the parent commit; `all` checks every file),
 # two at a time. Files found clean are remembered under .cache/tidy by their content: one with libtorch headers takes
-# a minute. Needs a configured build/release.
+# a minute. Needs a configured build folder (NLA_BUILD, default build/release).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-database=build/release
+database=${NLA_BUILD:-build/release}
 cache=.cache/tidy
 base=${NLA_TIDY_BASE:-HEAD^}
 mkdir -p "$cache"

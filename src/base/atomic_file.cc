@@ -111,7 +111,8 @@ void WriteFileAtomically(const fs::path& path, std::string_view text) {
   file.Commit();
 }
 
-AtomicDirectory::AtomicDirectory(fs::path path, bool replace) : path_(WithoutTrailingSlash(path)), replace_(replace) {
+AtomicDirectory::AtomicDirectory(const fs::path& path, bool replace)
+    : path_(WithoutTrailingSlash(path)), replace_(replace) {
   if (!replace_ && fs::exists(path_)) {
     Fail({.where = path_.string(), .what = "already exists", .mend = "Remove it or name another output"});
   }

@@ -67,7 +67,7 @@ void WriteFileAtomically(const fs::path& path, std::string_view text);
 // replaced when `replace`. Destroyed without Commit, the temporary directory is removed.
 class AtomicDirectory {
  public:
-  explicit AtomicDirectory(fs::path path, bool replace = false);
+  explicit AtomicDirectory(const fs::path& path, bool replace = false);
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
   ~AtomicDirectory();
