@@ -20,7 +20,7 @@ exec 9>"$directory.lock"
 flock 9  # tests may ask at the same time
 
 # A converter that changed makes the cached conversion stale.
-wanted=$(cat requirements/model.txt $(git ls-files 'src/weights/*') | sha256sum)
+wanted=$(find requirements/model.txt src/weights -type f -print0 | sort -z | xargs -0 cat | sha256sum)
 if [[ ! -f $stamp || "$(cat "$stamp")" != "$wanted" ]]; then
   rm -rf "$directory"
   "$program" convert "${ggufs[0]}" "$directory" >&2
