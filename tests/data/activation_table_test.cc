@@ -1,17 +1,16 @@
 // Activation tables: what is written is read back, other tools' types are accepted, and damaged files end in one error.
 #include "data/activation_table.h"
 
-#include <arrow/builder.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
-#include <cmath>
-#include <cstdlib>
+#include <csignal>
 #include <limits>
 
 #include "base/file.h"
 #include "data/data_testing.h"
-#include "data/parquet_file.h"
+#include "data/scratch_file.h"
 #include "nla/error.h"
 
 namespace nla {
@@ -104,6 +103,25 @@ TEST(ActivationTable, UnfinishedWriterLeavesTheOldFile) {
     ActivationWriter writer(folder / "a.parquet", RowSchema::kBase, 3);
     writer.Append(MakeRows(5000, 3));
   }
+  EXPECT_EQ(ReadAll(folder / "a.parquet").size(), 10U);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+// A full disk: writes past RLIMIT_FSIZE fail once SIGXFSZ is ignored, on the same path as ENOSPC.
+TEST(ActivationTable, FullDiskIsAnErrorAndLeavesTheOldFile) {
+  TestFolder folder;
+  Write(folder / "a.parquet", RowSchema::kBase, MakeRows(10, 64));
+  const auto rows = MakeRows(5000, 64);
+  const auto old_handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  getrlimit(RLIMIT_FSIZE, &old_limit);
+  rlimit limit = old_limit;
+  limit.rlim_cur = 20000;
+  setrlimit(RLIMIT_FSIZE, &limit);
+  EXPECT_NLA_ERROR(Write(folder / "a.parquet", RowSchema::kBase, rows), "a.parquet: Parquet: ");
+  EXPECT_NLA_ERROR(ScratchArray(folder.path(), 100000), "cannot reserve space for a scratch file");
+  setrlimit(RLIMIT_FSIZE, &old_limit);
+  signal(SIGXFSZ, old_handler);
   EXPECT_EQ(ReadAll(folder / "a.parquet").size(), 10U);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
 }
