@@ -1,0 +1,188 @@
+// The supervised training loop.
+#include "train/sft/loop.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "train/metrics_log.h"
+
+namespace nla {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+constexpr const char* kRunFiles[] = {"recipe.yaml", "metrics.jsonl", "checkpoints", kFinalName};
+
+class Loop {
+ public:
+  explicit Loop(const LoopInput& input)
+      : in_(input),
+        run_(input.options.out),
+        state_(Restore()),
+        log_(run_ / "metrics.jsonl", saved_step_),
+        progress_("train", "steps", input.total_steps) {
+    WriteFileAtomically(run_ / "recipe.yaml", in_.recipe);
+    progress_.StartAt(state_.counters.step);
+  }
+
+  LoopResult Run() {
+    if (saved_step_ < 0) Evaluate();
+    while (state_.counters.step < in_.total_steps && !OutOfTime()) {
+      Step();
+      const int64_t step = state_.counters.step;
+      if (Due(in_.options.eval_every, step) && step < in_.total_steps) Evaluate();
+      if (Interrupted()) {
+        Save();
+        Fail({.what = fmt::format("interrupted after step {}; a checkpoint is saved", step),
+              .mend = "Go on with --resume"});
+      }
+      if (Due(in_.options.save_every, step)) Save();
+    }
+    return Finish();
+  }
+
+ private:
+  static bool Due(int64_t every, int64_t step) { return every > 0 && step % every == 0; }
+
+  bool OutOfTime() const {
+    return in_.options.train_seconds_limit > 0 && state_.seconds >= in_.options.train_seconds_limit;
+  }
+
+  // Loads the newest checkpoint, if any.
+  RunState Restore() {
+    const std::optional<fs::path> checkpoint = NewestCheckpoint(run_);
+    if (!checkpoint) return {};
+    const RunState state = LoadCheckpoint(*checkpoint, in_.task.optimizer().State());
+    in_.task.optimizer().StateChanged();
+    in_.task.optimizer().set_counters(state.counters);
+    in_.source.Seek(state.cursor);
+    saved_step_ = state.counters.step;
+    spdlog::info("continuing after step {}", state.counters.step);
+    return state;
+  }
+
+  void Step() {
+    const Clock::time_point begin = Clock::now();
+    const std::vector<ActivationRow> rows = in_.source.Next(in_.options.batch_size);
+    const TrainStep step = in_.task.Step(rows);
+    const double seconds = SecondsSince(begin);
+    state_.counters = in_.task.optimizer().counters();
+    state_.cursor = in_.source.cursor();
+    state_.rows += step.batch.rows;
+    state_.tokens += step.batch.tokens;
+    state_.seconds += seconds;
+    last_loss_ = step.batch.loss;
+    window_rows_ += step.batch.rows;
+    window_tokens_ += step.batch.tokens;
+    window_seconds_ += seconds;
+    if (Due(in_.options.log_every, state_.counters.step)) LogStep(step);
+    progress_.Update(state_.counters.step, fmt::format("loss {:.4f}{}", step.batch.loss, headline_));
+  }
+
+  void LogStep(const TrainStep& step) {
+    log_.Append({{"kind", "step"},
+                 {"step", state_.counters.step},
+                 {"epoch", static_cast<double>(state_.rows) / static_cast<double>(in_.source.rows_per_epoch())},
+                 {"rows", state_.rows},
+                 {"tokens", state_.tokens},
+                 {"loss", step.batch.loss},
+                 {"lr", step.outcome.lr},
+                 {"grad_norm", step.outcome.grad_norm},
+                 {"skipped_steps", state_.counters.skipped},
+                 {"samples_per_second", static_cast<double>(window_rows_) / window_seconds_},
+                 {"tokens_per_second", static_cast<double>(window_tokens_) / window_seconds_},
+                 {"seconds", state_.seconds}});
+    window_rows_ = window_tokens_ = 0;
+    window_seconds_ = 0;
+  }
+
+  void Evaluate() {
+    if (in_.heldout.empty()) return;
+    evaluation_ = in_.task.Evaluate(in_.heldout);
+    nlohmann::ordered_json line = {{"kind", "eval"}, {"step", state_.counters.step}};
+    line.update(evaluation_);
+    // A run that was killed while it finished has the line already.
+    if (log_.last_eval_step() != state_.counters.step) log_.Append(line);
+    headline_ = ", " + in_.task.Headline(evaluation_);
+    spdlog::info("step {}: held out: {}", state_.counters.step, in_.task.Headline(evaluation_));
+  }
+
+  void Save() {
+    // What the checkpoint counts as done must be on disk before it.
+    log_.Sync();
+    SaveCheckpoint(run_, state_, in_.task.optimizer().State(), in_.recipe);
+    saved_step_ = state_.counters.step;
+  }
+
+  LoopResult Finish() {
+    Evaluate();
+    if (saved_step_ != state_.counters.step) Save();
+    const fs::path model = run_ / kFinalName;
+    AtomicDirectory directory(model, true);
+    in_.task.WriteModel(directory.temporary_path(), evaluation_);
+    WriteFileAtomically(directory.temporary_path() / "recipe.yaml", in_.recipe);
+    directory.Commit();
+    return {.steps = state_.counters.step,
+            .rows = state_.rows,
+            .skipped_steps = state_.counters.skipped,
+            .seconds = state_.seconds,
+            .last_loss = last_loss_,
+            .stopped_by = state_.counters.step >= in_.total_steps ? "steps" : "time",
+            .evaluation = evaluation_,
+            .model = model};
+  }
+
+  const LoopInput& in_;
+  fs::path run_;
+  int64_t saved_step_ = -1;  // of the newest checkpoint; -1 without one
+  RunState state_;
+  MetricsLog log_;
+  Progress progress_;
+  nlohmann::ordered_json evaluation_;
+  std::string headline_;
+  double last_loss_ = 0;
+  // Since the last line of metrics.jsonl.
+  int64_t window_rows_ = 0, window_tokens_ = 0;
+  double window_seconds_ = 0;
+};
+
+}  // namespace
+
+void CheckRunDirectory(const std::filesystem::path& run, StartMode mode) {
+  bool has_run = false;
+  for (const char* name : kRunFiles) has_run |= fs::exists(run / name);
+  if (mode == StartMode::kFresh && has_run) {
+    FailUsage({.where = run.string(),
+               .what = fs::exists(run / kFinalName) ? "holds a finished run" : "holds an unfinished run",
+               .mend = "Go on with --resume, start over with --replace, or name another out"});
+  }
+  if (mode == StartMode::kResume && !has_run) {
+    FailUsage({.where = run.string(), .what = "there is no run to resume", .mend = "Leave out --resume"});
+  }
+}
+
+void PrepareRunDirectory(const std::filesystem::path& run, StartMode mode) {
+  if (mode == StartMode::kReplace) {
+    for (const char* name : kRunFiles) fs::remove_all(run / name);
+  }
+  fs::create_directories(run);
+}
+
+LoopResult RunLoop(const LoopInput& input) { return Loop(input).Run(); }
+
+int64_t TotalSteps(const TrainOptions& options, int64_t rows_per_epoch) {
+  if (options.steps > 0) return options.steps;
+  const double rows = options.epochs * static_cast<double>(rows_per_epoch);
+  return std::max<int64_t>(1, static_cast<int64_t>(rows / static_cast<double>(options.batch_size)));
+}
+
+}  // namespace nla

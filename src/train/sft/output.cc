@@ -1,0 +1,76 @@
+// Writing trained checkpoints.
+#include "train/sft/output.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "model/tensor_io.h"
+#include "weights/checkpoint.h"
+
+namespace nla {
+namespace {
+
+constexpr const char* kValueHead = "value_head.weight";
+// Files of a checkpoint directory that belong to its text side.
+constexpr const char* kTextFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                      "chat_template.jinja", "generation_config.json"};
+
+}  // namespace
+
+ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const nlohmann::ordered_json& evaluation) {
+  const DatasetSidecar& dataset = model.dataset;
+  ModelSidecar sidecar;
+  sidecar.role = model.role;
+  sidecar.stage = dataset.stage;
+  sidecar.base_checkpoint = dataset.base_model;
+  sidecar.d_model = dataset.d_model;
+  sidecar.tokens = dataset.tokens;
+  sidecar.actor_template = dataset.actor_template;
+  sidecar.critic_template = dataset.critic_template;
+  sidecar.layer = model.layer;
+  sidecar.trained_on = {dataset.dataset_id};
+  if (!model.init.empty()) sidecar.parent_checkpoints = {model.init.string()};
+  sidecar.created_by = fmt::format("nla train {}", model.role == Role::kActor ? "av" : "ar");
+  for (const Field& field : options) sidecar.training.emplace_back(field.name, ValueText(field));
+  for (const auto& [name, value] : evaluation.items()) sidecar.extra.emplace_back("heldout." + name, value.dump());
+  return sidecar;
+}
+
+void CopyTokenizerFiles(const fs::path& from, const fs::path& to) {
+  for (const char* name : kTextFiles) {
+    if (fs::exists(from / name)) WriteFileAtomically(to / name, ReadFile(from / name));
+  }
+}
+
+void WriteCutConfig(const nlohmann::json& config, int64_t blocks, const fs::path& to) {
+  nlohmann::json cut = config;
+  nlohmann::json& text = cut.contains("text_config") ? cut["text_config"] : cut;
+  text["num_hidden_layers"] = blocks;
+  WriteFileAtomically(to / "config.json", cut.dump(2) + "\n");
+}
+
+void WriteTrainedModel(const fs::path& directory, const TrainedModel& trained, ModelSidecar sidecar) {
+  const RoleModel& model = trained.model;
+  const Checkpoint checkpoint = Checkpoint::Open(model.weights);
+  std::vector<NamedTensor> masters;
+  for (const Trainable& trainable : trained.optimizer.trainables()) {
+    if (trainable.name == kValueHead) {
+      WriteTensors(directory / "value_head.safetensors", {{"weight", trainable.master}}, trained.store);
+    } else {
+      masters.push_back({trainable.name, trainable.master});
+    }
+  }
+  if (model.decoder.lora().rank > 0) {
+    WriteAdapters(directory, model.decoder.lora(), model.dataset.base_model, masters, trained.store);
+  } else {
+    WriteTensors(directory / "model.safetensors", masters, trained.store);
+  }
+  WriteCutConfig(checkpoint.config(), model.decoder.blocks(), directory);
+  CopyTokenizerFiles(model.weights, directory);
+  sidecar.base_weights_hash = checkpoint.WeightsHash();
+  sidecar.tokenizer_hash = model.tokenizer.hash();
+  WriteModelSidecar(directory, sidecar);
+}
+
+}  // namespace nla

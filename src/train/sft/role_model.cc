@@ -1,0 +1,120 @@
+// Loading and cross-checking of what a supervised run starts from.
+#include "train/sft/role_model.h"
+
+#include <ATen/ops/eye.h>
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "model/tensor_io.h"
+#include "weights/safetensors.h"
+
+namespace nla {
+namespace {
+
+void CheckBase(const Checkpoint& checkpoint, const DatasetSidecar& dataset) {
+  const std::string where = checkpoint.directory().string();
+  const ModelSpec spec = ParseModelSpec(checkpoint.config(), (checkpoint.directory() / "config.json").string());
+  if (spec.d_model != dataset.d_model) {
+    Fail({.where = where,
+          .what = "model and dataset differ in width",
+          .found = fmt::format("hidden_size {}", spec.d_model),
+          .wanted = fmt::format("{} (the dataset's d_model)", dataset.d_model),
+          .mend = "Train with the model that the activations were taken from"});
+  }
+  if (dataset.layer_index >= spec.n_blocks) {
+    Fail({.where = where,
+          .what = fmt::format("the dataset's layer {} is beyond the model", dataset.layer_index),
+          .found = fmt::format("{} blocks", spec.n_blocks)});
+  }
+}
+
+at::Tensor LoadValueHead(const fs::path& directory, int64_t d_model) {
+  const fs::path path = directory / "value_head.safetensors";
+  if (directory.empty() || !fs::exists(path)) return at::eye(d_model, at::kFloat);
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  const TensorView* view = file.Find("weight");
+  if (view == nullptr) Fail({.where = path.string(), .what = "tensor weight is missing"});
+  return ToTensor(*view, {d_model, d_model}, at::kFloat, path.string());
+}
+
+void CheckInit(const fs::path& init, Role role, const DatasetSidecar& dataset) {
+  if (!fs::exists(init / "nla_meta.yaml")) return;
+  const ModelSidecar sidecar = ReadModelSidecar(init);
+  const std::string where = (init / "nla_meta.yaml").string();
+  if (sidecar.role != role) {
+    Fail({.where = where + ": role",
+          .what = "init is of the other role",
+          .wanted = role == Role::kActor ? "actor" : "critic"});
+  }
+  if (sidecar.layer && *sidecar.layer != dataset.layer_index) {
+    Fail({.where = where + ": critic.extraction_layer_index",
+          .found = fmt::format("{}", *sidecar.layer),
+          .wanted = fmt::format("{} (the dataset's)", dataset.layer_index)});
+  }
+}
+
+// Lays adapters over the decoder: those of `init`, or fresh ones.
+void Adapt(Decoder& decoder, const TrainOptions& options, const fs::path& init) {
+  if (init.empty() || !HasAdapters(init)) {
+    if (options.lora_rank > 0) {
+      decoder.AddAdapters({.rank = options.lora_rank, .alpha = options.lora_alpha},
+                          static_cast<uint64_t>(options.seed));
+    }
+    return;
+  }
+  decoder.LoadAdapters(init);
+  if (decoder.lora().rank != options.lora_rank || decoder.lora().alpha != options.lora_alpha) {
+    FailUsage({.where = "lora",
+               .what = fmt::format("the adapters of {} are of another shape", init.string()),
+               .found = fmt::format("rank {}, alpha {}", options.lora_rank, options.lora_alpha),
+               .wanted = fmt::format("rank {}, alpha {}", decoder.lora().rank, decoder.lora().alpha)});
+  }
+}
+
+}  // namespace
+
+DatasetSidecar ReadTrainingSidecar(const TrainOptions& options, Role role) {
+  const DatasetSidecar sidecar = ReadDatasetSidecar(options.dataset);
+  const std::string where = SidecarPath(options.dataset).string();
+  const std::string wanted = role == Role::kActor ? "av_sft" : "ar_sft";
+  if (sidecar.stage != wanted) {
+    Fail({.where = where + ": stage",
+          .found = sidecar.stage,
+          .wanted = wanted,
+          .mend = "Make the training file with `nla build`"});
+  }
+  if (!sidecar.tokens) Fail({.where = where + ": tokens", .what = "missing", .mend = "Make it again with `nla build`"});
+  if (options.layer >= 0 && options.layer != sidecar.layer_index) {
+    FailUsage({.where = "layer",
+               .found = fmt::format("{}", options.layer),
+               .wanted = fmt::format("{} (the layer of {})", sidecar.layer_index, options.dataset)});
+  }
+  return sidecar;
+}
+
+RoleModel LoadRoleModel(const TrainOptions& options, Role role) {
+  const fs::path init = options.init;
+  const bool whole_init = !init.empty() && !HasAdapters(init);
+  const fs::path weights = whole_init ? init : fs::path(options.base_model);
+  const Checkpoint checkpoint = Checkpoint::Open(weights);
+  DatasetSidecar dataset = ReadTrainingSidecar(options, role);
+  CheckBase(checkpoint, dataset);
+  if (!init.empty()) CheckInit(init, role, dataset);
+  const int64_t layer = dataset.layer_index;
+  DecoderOptions decoder{.compute = ChooseDType(options.dtype), .blocks = {}, .with_head = role == Role::kActor};
+  if (role == Role::kCritic) decoder.blocks = layer + 1;
+  RoleModel model{.role = role,
+                  .weights = weights,
+                  .init = init,
+                  .tokenizer = Tokenizer::Load(weights),
+                  .dataset = std::move(dataset),
+                  .layer = layer,
+                  .decoder = Decoder::Load(checkpoint, decoder),
+                  .value_head = {}};
+  Adapt(model.decoder, options, init);
+  if (role == Role::kCritic) model.value_head = LoadValueHead(init, model.dataset.d_model);
+  return model;
+}
+
+}  // namespace nla

@@ -1,0 +1,35 @@
+// Everything a supervised run loads before its first step: the decoder with its adapters, the tokenizer, the dataset's
+// facts, all checked against each other.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "data/dataset_sidecar.h"
+#include "model/decoder.h"
+#include "nla/sidecar.h"
+#include "text/tokenizer.h"
+#include "train/options.h"
+#include "weights/checkpoint.h"
+
+namespace nla {
+
+struct RoleModel {
+  Role role;
+  std::filesystem::path weights;  // directory that the whole weights came from
+  std::filesystem::path init;     // trained directory that the run starts from; empty for the base
+  Tokenizer tokenizer;
+  DatasetSidecar dataset;
+  int64_t layer = 0;      // K
+  Decoder decoder;        // an AR's holds blocks 0..K and no head
+  at::Tensor value_head;  // AR: fp32 [D, D], identity unless `init` has one; undefined for an AV
+};
+
+// `options.dtype` is "fp32" or "bf16" by now, or "auto".
+RoleModel LoadRoleModel(const TrainOptions& options, Role role);
+
+// Reads and checks the sidecar of a training dataset of the role; K by `options.layer`.
+DatasetSidecar ReadTrainingSidecar(const TrainOptions& options, Role role);
+
+}  // namespace nla

@@ -1,0 +1,16 @@
+// What must hold of every training row, and how a row is named in errors.
+#pragma once
+
+#include <string>
+
+#include "data/activation_row.h"
+#include "train/sft/role_model.h"
+
+namespace nla {
+
+// "DATASET: row of DOCUMENT, token N".
+std::string NameOf(const ActivationRow& row, const DatasetSidecar& dataset);
+// Refuses a vector of another width or layer, and one that is all zero (it has no direction).
+void CheckRow(const ActivationRow& row, const DatasetSidecar& dataset);
+
+}  // namespace nla
