@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 JOBS ?= 2
 NLA := build/release/nla
+# Relative paths in the compiler cache: another clone of the same sources finds them.
+export CCACHE_BASEDIR := $(CURDIR)
 
 .PHONY: help setup setup-demo build test check demo demo-pair bench format clean
 .NOTPARALLEL:
