@@ -128,7 +128,8 @@ std::vector<std::string> Features(const Pieces& text, const Plan& plan) {
   return features;
 }
 
-// The next smaller plan: the far words go first (they are the least certain), then topics, then near words.
+// The next smaller plan: the far words go first (they are the least certain), then topics, then near words. False when
+// there is none.
 bool Shrink(Plan& plan) {
   if (plan.far > 2) return --plan.far, true;
   if (plan.topics > 1) return --plan.topics, true;
@@ -192,13 +193,18 @@ double EstimateTokens(std::string_view text) {
 std::optional<std::string> ExplainContext(std::string_view text, const ContextOptions& options) {
   const Pieces end = SplitEnd(text, kWindowBytes);
   if (end.pieces.empty()) return std::nullopt;
+  const auto fits = [&](const std::string& label) {
+    return options.count_tokens ? options.count_tokens(label) <= options.max_tokens
+                                : EstimateTokens(label) <= static_cast<double>(options.max_tokens);
+  };
   Plan plan{options.near_words, options.far_words, options.topic_words};
-  std::vector<std::string> features = Features(end, plan);
-  const auto join = [&] { return fmt::format("{}", fmt::join(features, "\n\n")); };
-  while (EstimateTokens(join()) > static_cast<double>(options.max_tokens) && Shrink(plan))
-    features = Features(end, plan);
-  if (features.size() < 2) return std::nullopt;
-  return join();
+  do {
+    const std::vector<std::string> features = Features(end, plan);
+    if (features.size() < 2) return std::nullopt;
+    std::string label = fmt::format("{}", fmt::join(features, "\n\n"));
+    if (fits(label)) return label;
+  } while (Shrink(plan));
+  return std::nullopt;
 }
 
 }  // namespace nla

@@ -16,9 +16,9 @@ struct ContextOptions {
   int64_t far_words = 6;    // quoted before those
   int64_t topic_words = 3;  // salient words of the recent text that the quotes do not hold
   int64_t max_tokens = 40;
-  // Counts the tokens of a text by the model's own tokenizer; without it EstimateTokens does, and then about one
-  // explanation in a thousand is longer than max_tokens.
-  std::function<int64_t(std::string_view)> count_tokens;
+  // Counts the tokens of a text by the model's own tokenizer, and then max_tokens is never exceeded; without it
+  // EstimateTokens does, and about one explanation in a thousand is longer.
+  std::function<int64_t(std::string_view)> count_tokens = {};
 };
 
 // Two or three features joined by a blank line, e.g.
@@ -27,7 +27,7 @@ struct ContextOptions {
 //   Before that: "the army which the President".
 //
 //   About: frontier, Texas, Indians.
-// nullopt when the text has too little for two features.
+// nullopt when the text has too little for two features, or no two fit.
 std::optional<std::string> ExplainContext(std::string_view text, const ContextOptions& options = {});
 
 // About how many tokens a byte-level BPE of some 49,000 tokens makes of English text; on the high side.

@@ -34,7 +34,7 @@ class ContextProvider : public LabelProvider {
     replies.reserve(texts.size());
     for (const std::string& text : texts) {
       auto explanation = ExplainContext(text, options_);
-      const char* reason = explanation ? "" : text.empty() ? "empty text" : "too little text";
+      const char* reason = explanation ? "" : text.empty() ? "empty text" : "no two features";
       replies.push_back({std::move(explanation), reason});
     }
     return replies;

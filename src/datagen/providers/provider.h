@@ -29,9 +29,9 @@ class LabelProvider {
 };
 
 struct ProviderOptions {
-  ContextOptions context;
+  ContextOptions context = {};
   // Directory of the base model, whose tokenizer then counts the tokens of explanations; empty: they are estimated.
-  std::filesystem::path model_dir;
+  std::filesystem::path model_dir = {};
 };
 
 const std::vector<std::string>& ProviderNames();
