@@ -11,7 +11,7 @@ const std::vector<CommandGroup>& CommandGroups() {
        }},
       {"Make data",
        {
-           // extract, split, label, build, shuffle, shuffle-activations, ...
+           AddExtract,
            AddSplit,
            AddLabel,
            AddBuild,
@@ -21,6 +21,8 @@ const std::vector<CommandGroup>& CommandGroups() {
       {"Train",
        {
            // prepare-ar, train, pipeline
+           AddPrepareAr,
+           AddTrain,
        }},
       {"Look at files and models",
        {

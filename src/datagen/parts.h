@@ -1,0 +1,31 @@
+// The work folder of a long stage, `<output>.parts/`: finished chunks of rows, each with a note, so that a run that was
+// stopped goes on where it was.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace nla {
+
+class Parts {
+ public:
+  // Refuses a folder that holds another run's work, unless `replace`, which empties it.
+  Parts(const std::filesystem::path& output, const std::string& run_key, bool replace);
+
+  // Where a chunk's rows go (Parquet).
+  std::filesystem::path Rows(int64_t chunk) const;
+  // A chunk is there when its note is: the note is written after its rows.
+  bool Has(int64_t chunk) const;
+  void Finish(int64_t chunk, const nlohmann::json& note) const;
+  nlohmann::json Note(int64_t chunk) const;
+  // Deletes the folder: the output is whole.
+  void Remove() const;
+
+ private:
+  std::filesystem::path NotePath(int64_t chunk) const;
+  std::filesystem::path folder_;
+};
+
+}  // namespace nla

@@ -1,0 +1,31 @@
+// Loading one side of a pair for use: an AV or AR directory, whole or as adapters over its base model, with every fact
+// of the sidecar checked against the live tokenizer and weights (formats.md section 2).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+#include "model/language_model.h"
+#include "nla/sidecar.h"
+
+namespace nla {
+
+struct RoleSource {
+  std::filesystem::path directory;  // with nla_meta.yaml
+  std::filesystem::path base;       // whole base model; needed where the directory holds adapters alone
+  at::ScalarType compute = at::kFloat;
+};
+
+struct RoleCheckpoint {
+  ModelSidecar sidecar;
+  Tokenizer tokenizer;
+  ChatFormat chat;
+  Decoder decoder;        // an AR's: blocks 0..K, no head
+  at::Tensor value_head;  // AR: fp32 [D, D]; undefined for an AV
+};
+
+// Checks role, width, K against the number of blocks, the base model's hash and the tokenizer's hash.
+RoleCheckpoint LoadRole(const RoleSource& source, Role role);
+
+}  // namespace nla
