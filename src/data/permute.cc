@@ -24,10 +24,11 @@ namespace {
 class ScratchTable {
  public:
   // Takes the rest of the stream, whose batches must have `schema`.
-  ScratchTable(const std::filesystem::path& folder, BatchStream& stream, const std::shared_ptr<arrow::Schema>& schema)
+  ScratchTable(const std::filesystem::path& folder, BatchStream& stream, const std::shared_ptr<arrow::Schema>& schema,
+               const std::string& label)
       : path_(stream.path()), file_(folder) {
     GuardArrow(path_, [&] {
-      Fill(folder, stream, schema);
+      Fill(folder, stream, schema, label);
       const auto bytes = file_.Map();
       const auto buffer = std::make_shared<arrow::Buffer>(reinterpret_cast<const uint8_t*>(bytes.data()),
                                                           static_cast<int64_t>(bytes.size()));
@@ -50,13 +51,16 @@ class ScratchTable {
   }
 
  private:
-  void Fill(const std::filesystem::path& folder, BatchStream& stream, const std::shared_ptr<arrow::Schema>& schema) {
+  void Fill(const std::filesystem::path& folder, BatchStream& stream, const std::shared_ptr<arrow::Schema>& schema,
+            const std::string& label) {
+    Progress progress(label + ": read", "rows", stream.rows());
     const auto scratch = folder / "scratch file";
     auto sink = TakeArrow(arrow::io::FileOutputStream::Open(file_.Duplicate()), scratch);
     auto writer = TakeArrow(arrow::ipc::MakeFileWriter(sink, schema), scratch);
-    while (const auto batch = stream.Next()) {
+    for (int64_t done = 0; const auto batch = stream.Next();) {
       CheckArrow(batch->ValidateFull(), path_);
       CheckArrow(writer->WriteRecordBatch(*batch), scratch);
+      progress.Update(done += batch->num_rows());
       ThrowIfInterrupted();
     }
     CheckArrow(writer->Close(), scratch);
@@ -100,7 +104,7 @@ class Output {
  public:
   Output(const std::filesystem::path& path, std::shared_ptr<arrow::Schema> schema, const PermuteOptions& options,
          int64_t rows)
-      : schema_(schema), sink_(path, std::move(schema)), progress_(options.label, "rows", rows) {}
+      : schema_(schema), sink_(path, std::move(schema)), progress_(options.label + ": write", "rows", rows) {}
 
   void Write(arrow::ArrayVector columns, int64_t rows) {
     sink_.Write(arrow::RecordBatch::Make(schema_, rows, std::move(columns)));
@@ -157,8 +161,8 @@ void PermuteRows(const std::filesystem::path& input, const std::filesystem::path
     stream.Select({column});
     moving = arrow::schema({schema->field(column)});
   }
-  Output result(output, schema, options, stream.rows());  // first: it makes the folder that the scratch file lies in
-  const ScratchTable table(output.parent_path(), stream, moving);
+  const ScratchTable table(output.parent_path(), stream, moving, options.label);
+  Output result(output, schema, options, stream.rows());
   GuardArrow(input, [&] {
     if (column < 0) {
       WriteWholeRows(table, order, schema->num_fields(), result);

@@ -26,6 +26,8 @@ namespace {
 }  // namespace
 
 ScratchFile::ScratchFile(const std::filesystem::path& folder) : folder_(folder.empty() ? "." : folder) {
+  std::error_code ignored;  // mkostemp says what is wrong
+  std::filesystem::create_directories(folder_, ignored);
   std::string name = (folder_ / ".nla-scratch-XXXXXX").string();
   fd_ = mkostemp(name.data(), O_CLOEXEC);
   if (fd_ < 0) FailScratch(folder_, "cannot create", errno);
@@ -61,6 +63,7 @@ std::span<std::byte> ScratchFile::Map() {
   const auto size = static_cast<size_t>(facts.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
   if (address == MAP_FAILED) FailScratch(folder_, "cannot map", errno);
+  madvise(address, size, MADV_RANDOM);  // rows are fetched from anywhere: reading ahead would be in vain
   map_ = {static_cast<std::byte*>(address), size};
   return map_;
 }

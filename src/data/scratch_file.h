@@ -11,7 +11,7 @@ namespace nla {
 // Movable owner of the file and of at most one map of it.
 class ScratchFile {
  public:
-  // Lies in `folder`, which must exist; gone when the object is.
+  // Lies in `folder`, which is made when it is not there; gone when the object is.
   explicit ScratchFile(const std::filesystem::path& folder);
   ScratchFile(ScratchFile&& other) noexcept;
   ScratchFile& operator=(ScratchFile&&) = delete;

@@ -32,7 +32,6 @@ ShuffleResult Run(const ShuffleOptions& options, const Kind& kind) {
     result.up_to_date = true;
     return result;
   }
-  std::filesystem::create_directories(std::filesystem::absolute(options.output).parent_path());
   ScratchArray order(options.output.parent_path(), result.rows);
   PythonRandom random = KeyedRandom(fmt::format("{}|{}{}", options.seed, sidecar.dataset_id, kind.key_suffix));
   FillShuffledOrder(order.values(), random);

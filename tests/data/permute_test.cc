@@ -143,7 +143,9 @@ TEST(ScratchFile, LeavesNoNameAndHoldsValues) {
   std::iota(array.values().begin(), array.values().end(), int64_t{1} << 40);
   EXPECT_EQ(array.values()[999], (int64_t{1} << 40) + 999);
   EXPECT_EQ(ScratchArray(folder.path(), 0).values().size(), 0U);
-  EXPECT_NLA_ERROR(ScratchArray(folder / "absent", 1), "scratch file");
+  EXPECT_NO_THROW(ScratchArray(folder / "new/folder", 1));
+  WriteFileForTest(folder / "file", "");
+  EXPECT_NLA_ERROR(ScratchArray(folder / "file", 1), "cannot create a scratch file");
 }
 
 }  // namespace
