@@ -1,6 +1,7 @@
 // The options that every subcommand shares, and the one way to print a JSON result.
 #include "cli/command.h"
 
+#include <cctype>
 #include <cstdio>
 
 namespace nla::cli {
@@ -26,7 +27,9 @@ std::string CheckDevice(const std::string& device) {
 
 CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& name, const std::string& summary,
                      const std::string& example) {
-  CLI::App* command = root.add_subcommand(name, summary);
+  std::string sentence = summary;
+  if (!sentence.empty()) sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
+  CLI::App* command = root.add_subcommand(name, sentence);
   command->add_option("--threads", common.threads, "processor threads; 0 takes all cores")
       ->check(CLI::Validator(CheckCount, "", "count"))
       ->type_name("N")

@@ -2,20 +2,20 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace nla::cli {
 
 // Options that mean the same everywhere. Filled before a command runs.
 struct CommonOptions {
-  int threads = 0;              // 0: all cores
+  int threads = 0;  // 0: all cores
   std::string device = "cpu";
-  std::string dtype = "auto";   // auto | fp32 | bf16; auto takes bf16 where the processor has it in hardware
+  std::string dtype = "auto";  // auto | fp32 | bf16; auto takes bf16 where the processor has it in hardware
   uint64_t seed = 0;
   std::string log_level = "info";
-  bool json = false;            // one JSON document on stdout, nothing else there
+  bool json = false;  // one JSON document on stdout, nothing else there
 };
 
 // Creates the subcommand with the common options attached. `example` is shown at the end of its --help.
