@@ -79,6 +79,7 @@ std::string ReasonToDrop(const LabelReply& reply) {
 void LabelChunk(const Parts& parts, int64_t chunk, ActivationReader& reader, LabelProvider& provider) {
   std::vector<ActivationRow> rows = reader.Next(kChunkRows);
   std::vector<std::string> texts;
+  texts.reserve(rows.size());
   for (const ActivationRow& row : rows) texts.push_back(row.text);
   std::vector<LabelReply> replies = provider.Label(texts);
   NLA_CHECK(replies.size() == rows.size());

@@ -29,8 +29,8 @@ std::string Show(const YAML::Node& node) {
 // A mapping of the file with its place in it, so that every complaint names file and field.
 class Section {
  public:
-  Section(YAML::Node node, std::string file, std::string path)
-      : node_(std::move(node)), file_(std::move(file)), path_(std::move(path)) {}
+  Section(const YAML::Node& node, std::string file, std::string path)
+      : node_(node), file_(std::move(file)), path_(std::move(path)) {}
 
   [[noreturn]] void Refuse(const std::string& key, const std::string& what, const std::string& wanted,
                            const std::string& mend = "") const {
@@ -179,7 +179,7 @@ void Flatten(const YAML::Node& node, const std::string& path, std::vector<std::p
   if (node.IsMap()) {
     for (const auto& item : node) {
       const std::string key = item.first.IsScalar() ? item.first.Scalar() : YAML::Dump(item.first);
-      Flatten(item.second, path.empty() ? key : path + "." + key, out);
+      Flatten(item.second, path.empty() ? key : fmt::format("{}.{}", path, key), out);
     }
     return;
   }

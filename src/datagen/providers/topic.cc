@@ -98,6 +98,7 @@ std::vector<std::string> TopicWords(const std::vector<Piece>& pieces, size_t sai
     ++candidate.count;
   }
   std::vector<const Candidate*> order;
+  order.reserve(candidates.size());
   for (const auto& [stem, candidate] : candidates) order.push_back(&candidate);
   // Equal scores keep the alphabetical order of the map.
   std::stable_sort(order.begin(), order.end(),
