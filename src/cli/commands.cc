@@ -7,7 +7,11 @@ const std::vector<CommandGroup>& CommandGroups() {
   static const std::vector<CommandGroup> groups = {
       {"Explain activations",
        {
-           // explain, verbalize, reconstruct, score, report
+           AddExplain,
+           AddVerbalize,
+           AddReconstruct,
+           AddScore,
+           AddReport,
        }},
       {"Make data",
        {
@@ -23,6 +27,7 @@ const std::vector<CommandGroup>& CommandGroups() {
            // prepare-ar, train, pipeline
            AddPrepareAr,
            AddTrain,
+           AddPair,
        }},
       {"Look at files and models",
        {

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
+#include "nla/metrics.h"
 #include "nla/role_checkpoint.h"
 
 namespace nla {
@@ -16,6 +18,9 @@ struct PairManifest {
   std::filesystem::path base_path;  // as written: absolute, or relative to the pair's directory
   std::string base_weights_hash;
   int64_t layer = -1;  // K
+  // Mean squared error that a constant guess has on held-out activations (formats.md section 1): what a single token's
+  // FVE is measured against. Absent when the pair was put together without a held-out file.
+  std::optional<Baselines> baselines;
 };
 
 struct PairLocation {
@@ -31,7 +36,15 @@ struct PairLocation {
 // the base model when it is not there.
 PairLocation FindPair(const std::filesystem::path& directory, const std::filesystem::path& base_override = {});
 
-// Writes pair.yaml into a directory that has av/ and ar/.
-void WritePairManifest(const std::filesystem::path& directory, const PairManifest& manifest);
+struct PairParts {
+  std::filesystem::path actor;    // trained AV directory
+  std::filesystem::path critic;   // trained AR directory
+  std::filesystem::path base;     // base model's directory
+  std::filesystem::path heldout;  // activations for the baselines; may be empty
+};
+
+// Puts a pair together at `out`, whole or not at all: copies both sides (adapters without the tokenizer files, which
+// the base has) and writes pair.yaml. Refuses sides that do not belong together.
+void AssemblePair(const PairParts& parts, const std::filesystem::path& out, bool replace);
 
 }  // namespace nla

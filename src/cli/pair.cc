@@ -1,0 +1,39 @@
+// `nla pair`: a trained verbalizer and reconstructor put together as a pair.
+#include "nla/pair.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+
+namespace nla::cli {
+
+void AddPair(CLI::App& root, CommonOptions& common) {
+  struct Options {
+    PairParts parts;
+    std::string out;
+    bool replace = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      AddCommand(root, common, "pair", "Put a verbalizer and a reconstructor together as a pair",
+                 "nla pair --av runs/av/final --ar runs/ar/final --base DIR --dataset heldout.parquet --out pair");
+  command->add_option("--av", options->parts.actor, "trained verbalizer")->required();
+  command->add_option("--ar", options->parts.critic, "trained reconstructor")->required();
+  command->add_option("--base", options->parts.base, "base model's directory")->required();
+  command->add_option("--dataset", options->parts.heldout, "held-out rows, for the baselines of a single token's FVE");
+  command->add_option("--out", options->out, "pair directory to write")->required();
+  command->add_flag("--replace", options->replace, "lose what is at --out");
+  command->callback([options, &common] {
+    AssemblePair(options->parts, options->out, options->replace);
+    const PairManifest manifest = FindPair(options->out, options->parts.base).manifest;
+    if (common.json) {
+      PrintJson({{"out", options->out}, {"base_model", manifest.base_name}, {"layer", manifest.layer}});
+    } else {
+      fmt::print("{}: {} at layer {}\n", options->out, manifest.base_name, manifest.layer);
+    }
+  });
+}
+
+}  // namespace nla::cli

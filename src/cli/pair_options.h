@@ -1,0 +1,24 @@
+// What commands on a pair or one of its sides share: where it is, and how it decodes.
+#pragma once
+
+#include <string>
+
+#include "cli/command.h"
+#include "nla/metrics.h"
+#include "nla/verbalizer.h"
+
+namespace nla::cli {
+
+// --n, --temperature, --top-p, --top-k, --max-new-tokens, --slots.
+void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options);
+
+// --base: the base model of adapters.
+void AddBaseOption(CLI::App* command, std::string& base);
+
+// Refuses activations of another width than the model's; `path` names their file.
+void CheckWidth(int64_t found, int64_t wanted, const std::string& path);
+
+// {n, mse, cosine_mean, fve_raw_variance, fve_mean_norm, interval…}.
+nlohmann::ordered_json ToJson(const FveSummary& summary);
+
+}  // namespace nla::cli

@@ -1,0 +1,84 @@
+// `nla report`: the report card of a pair on held-out rows.
+#include "eval/report.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "cli/pair_options.h"
+
+namespace nla::cli {
+namespace {
+
+struct Options {
+  std::string pair;
+  std::string base;
+  std::string html;
+  ReportOptions report;
+};
+
+void PrintRow(const char* name, const FveSummary& s) {
+  fmt::print("{:<34} {:>7.3f}  [{:>6.3f}, {:>6.3f}] {:>9.3f} {:>8.3f} {:>8.4f}\n", name, s.fve_raw_variance,
+             s.fve_raw_variance_interval.low, s.fve_raw_variance_interval.high, s.fve_mean_norm, s.cosine_mean, s.mse);
+}
+
+void PrintText(const ReportCard& card) {
+  fmt::print("{} rows, extraction rate {:.3f}, {:.1f} tokens a reply\n\n", card.round_trip.n, card.extraction_rate,
+             card.tokens_mean);
+  fmt::print("{:<34} {:>7}  {:<16} {:>9} {:>8} {:>8}\n", "", "FVE raw", "95% interval", "FVE mean", "cosine", "mse");
+  PrintRow("round trip", card.round_trip);
+  if (card.label) PrintRow("labels read by the reconstructor", *card.label);
+  PrintRow("floor: another row's explanation", card.shuffled);
+  PrintRow("floor: reply to a zero vector", card.zero);
+  PrintRow("floor: empty text", card.empty);
+}
+
+nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair, const Options& options) {
+  nlohmann::ordered_json out = ToJson(card.round_trip);
+  out["extraction_rate"] = card.extraction_rate;
+  out["tokens_mean"] = card.tokens_mean;
+  out["floors"] = {{"shuffled", ToJson(card.shuffled)}, {"zero", ToJson(card.zero)}, {"empty", ToJson(card.empty)}};
+  if (card.label) out["label"] = ToJson(*card.label);
+  out["pair"] = options.pair;
+  out["dataset"] = options.report.dataset.string();
+  out["base_model"] = pair.manifest.base_name;
+  out["layer"] = pair.manifest.layer;
+  out["dtype"] = options.report.compute == at::kFloat ? "fp32" : "bf16";
+  return out;
+}
+
+void Run(Options options, const CommonOptions& common) {
+  options.report.compute = SetUpCompute(common);
+  options.report.seed = common.seed;
+  options.report.verbalize.seed = common.seed;
+  const PairLocation pair = FindPair(options.pair, options.base);
+  const ReportCard card = MakeReport(pair, options.report);
+  if (!options.html.empty()) {
+    WriteFileAtomically(options.html, ReportHtml(card, options.pair, options.report.dataset.string()));
+  }
+  if (common.json) {
+    PrintJson(Describe(card, pair, options));
+  } else {
+    PrintText(card);
+  }
+}
+
+}  // namespace
+
+void AddReport(CLI::App& root, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
+                                 "nla report --pair demo/pair --dataset demo/heldout.parquet");
+  command->add_option("--pair", options->pair, "pair directory")->required();
+  command->add_option("--dataset", options->report.dataset, "held-out rows (Parquet)")->required();
+  command->add_option("--rows", options->report.rows, "only the first N rows; 0: all")->capture_default_str();
+  command->add_option("--html", options->html, "also write the card as a page");
+  AddBaseOption(command, options->base);
+  AddDecodingOptions(command, options->report.verbalize);
+  command->callback([options, &common] { Run(*options, common); });
+}
+
+}  // namespace nla::cli

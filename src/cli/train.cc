@@ -1,0 +1,91 @@
+// `nla train av` and `nla train ar`: supervised training by a recipe.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "train/sft/run.h"
+
+namespace nla::cli {
+namespace {
+
+struct TrainArguments {
+  std::string recipe;
+  std::vector<std::string> assignments;
+  bool resume = false;
+  bool replace = false;
+
+  StartMode mode() const { return resume ? StartMode::kResume : replace ? StartMode::kReplace : StartMode::kFresh; }
+};
+
+void Print(const LoopResult& result, const CommonOptions& common) {
+  if (common.json) {
+    PrintJson({{"steps", result.steps},
+               {"rows", result.rows},
+               {"skipped_steps", result.skipped_steps},
+               {"seconds", result.seconds},
+               {"samples_per_second", result.seconds > 0 ? static_cast<double>(result.rows) / result.seconds : 0.0},
+               {"loss", result.last_loss},
+               {"stopped_by", result.stopped_by},
+               {"heldout", result.evaluation},
+               {"model", result.model.string()}});
+    return;
+  }
+  fmt::print("{} steps, {} rows in {:.0f} s of training, {} steps skipped\n", result.steps, result.rows, result.seconds,
+             result.skipped_steps);
+  for (const auto& [name, value] : result.evaluation.items()) fmt::print("held out: {} {}\n", name, value.dump());
+  fmt::print("{}\n", result.model.string());
+}
+
+// What `nla train ROLE` needs of a role.
+template <typename Options>
+struct RoleCommand {
+  std::string name, section, summary;
+  LoopResult (*train)(Options, StartMode);
+};
+
+template <typename Options>
+void AddRole(CLI::App& parent, CommonOptions& common, const RoleCommand<Options>& role) {
+  auto arguments = std::make_shared<TrainArguments>();
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(parent, common, role.name, role.summary,
+                                 fmt::format("nla train {} recipe.yaml --set {}.lr=1e-4", role.name, role.section));
+  command->add_option("recipe", arguments->recipe, fmt::format("YAML file with the section {}", role.section))
+      ->required();
+  command->add_option("--set", arguments->assignments, fmt::format("change a field: {}.lr=1e-4", role.section))
+      ->type_name("KEY=VALUE");
+  auto* resume =
+      command->add_flag("--resume", arguments->resume, "go on from the newest checkpoint in the run directory");
+  command->add_flag("--replace", arguments->replace, "lose the run that is in the run directory")->excludes(resume);
+  command->footer(command->get_footer() + "\n\nFields of " + role.section + " (default):\n" +
+                  HelpText(Fields(*options)));
+  command->callback([=, &common] {
+    LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
+    SetUpCompute(common);
+    // The common options speak for the recipe only where they were given.
+    if (command->get_option("--dtype")->count() > 0) options->train.dtype = common.dtype;
+    if (command->get_option("--seed")->count() > 0) options->train.seed = static_cast<int64_t>(common.seed);
+    Print(role.train(*options, arguments->mode()), common);
+  });
+}
+
+}  // namespace
+
+void AddTrain(CLI::App& root, CommonOptions& common) {
+  CLI::App* train = root.add_subcommand("train", "Train a verbalizer (av) or a reconstructor (ar) by a recipe");
+  train->require_subcommand(1);
+  AddRole<AvSftOptions>(*train, common,
+                        {.name = "av",
+                         .section = "train_av",
+                         .summary = "Train the verbalizer: activation in the prompt, cross-entropy on the explanation",
+                         .train = TrainAv});
+  AddRole<ArSftOptions>(
+      *train, common,
+      {.name = "ar",
+       .section = "train_ar",
+       .summary = "Train the reconstructor: explanation in the prompt, the activation's direction out",
+       .train = TrainAr});
+}
+
+}  // namespace nla::cli

@@ -1,0 +1,87 @@
+// `nla verbalize`: activations of a file to explanations.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "cli/pair_options.h"
+#include "data/activation_table.h"
+#include "nla/verbalizer.h"
+
+namespace nla::cli {
+namespace {
+
+struct Options {
+  std::string actor;
+  std::string base;
+  std::string activations;
+  std::string column = "activation_vector";
+  std::string out;
+  VerbalizeOptions verbalize;
+};
+
+constexpr int64_t kRowsAtOnce = 4096;
+
+nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
+  return {{"index", first_row + one.index},
+          {"sample", one.sample},
+          {"explanation", one.explanation ? nlohmann::ordered_json(*one.explanation) : nullptr},
+          {"raw", one.raw},
+          {"finish_reason", one.finish_reason == FinishReason::kStop ? "stop" : "length"},
+          {"tokens", one.ids.size()},
+          {"logprob", one.logprob}};
+}
+
+void Run(Options options, const CommonOptions& common) {
+  const at::ScalarType compute = SetUpCompute(common);
+  ActivationReader reader = ActivationReader::Open(options.activations, options.column);
+  const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
+  CheckWidth(reader.d_model(), verbalizer.d_model(), options.activations);
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  std::unique_ptr<AtomicFile> file;
+  if (!options.out.empty()) file = std::make_unique<AtomicFile>(options.out);
+  Progress progress("verbalize", "rows", reader.row_count());
+  int64_t first = 0;
+  for (auto batch = reader.Next(kRowsAtOnce); !batch.empty(); batch = reader.Next(kRowsAtOnce)) {
+    std::vector<float> vectors;
+    for (const ActivationRow& row : batch) vectors.insert(vectors.end(), row.activation.begin(), row.activation.end());
+    options.verbalize.seed = common.seed + static_cast<uint64_t>(first);
+    for (const Verbalization& one : verbalizer.Run(vectors, options.verbalize)) {
+      const nlohmann::ordered_json line = Describe(one, first);
+      if (file) {
+        file->Write(line.dump() + "\n");
+      } else if (common.json) {
+        rows.push_back(line);
+      } else {
+        fmt::print("{:>6}  {}\n", first + one.index, line["explanation"].is_null() ? one.raw : *one.explanation);
+      }
+    }
+    first += static_cast<int64_t>(batch.size());
+    progress.Update(first);
+  }
+  if (file) file->Commit();
+  if (common.json)
+    PrintJson(file ? nlohmann::ordered_json{{"rows", first}, {"out", options.out}}
+                   : nlohmann::ordered_json{{"rows", rows}});
+}
+
+}  // namespace
+
+void AddVerbalize(CLI::App& root, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
+                                 "nla verbalize --av demo/pair/av --base DIR --activations demo/heldout.parquet");
+  command->add_option("--av", options->actor, "verbalizer directory")->required();
+  command->add_option("--activations", options->activations, "Parquet file with raw activations")->required();
+  command->add_option("--column", options->column, "its column of vectors")->capture_default_str();
+  command->add_option("--out", options->out, "write one JSON object a line here");
+  AddBaseOption(command, options->base);
+  AddDecodingOptions(command, options->verbalize);
+  command->callback([options, &common] { Run(*options, common); });
+}
+
+}  // namespace nla::cli

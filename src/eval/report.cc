@@ -1,0 +1,116 @@
+// The report card's measurements.
+#include "eval/report.h"
+
+#include <fmt/format.h>
+
+#include "base/fail.h"
+#include "base/progress.h"
+#include "data/activation_table.h"
+#include "nla/reconstructor.h"
+
+namespace nla {
+namespace {
+
+struct HeldOut {
+  std::vector<float> gold;          // [n, d]
+  std::vector<std::string> labels;  // empty when the dataset has none
+  std::vector<std::string> texts;
+};
+
+HeldOut ReadRows(const ReportOptions& options, int64_t d_model) {
+  ActivationReader reader = ActivationReader::Open(options.dataset);
+  if (reader.d_model() != d_model) {
+    Fail({.where = options.dataset.string(),
+          .what = "activations of another width than the pair's",
+          .found = std::to_string(reader.d_model()),
+          .wanted = std::to_string(d_model)});
+  }
+  const int64_t limit = options.rows > 0 ? std::min(options.rows, reader.row_count()) : reader.row_count();
+  if (limit < 2) Fail({.where = options.dataset.string(), .what = "too few rows for a report", .wanted = "at least 2"});
+  HeldOut rows;
+  for (ActivationRow& row : reader.Next(limit)) {
+    rows.gold.insert(rows.gold.end(), row.activation.begin(), row.activation.end());
+    rows.texts.push_back(std::move(row.text));
+    if (reader.schema() == RowSchema::kExplained) rows.labels.push_back(std::move(row.explanation));
+  }
+  return rows;
+}
+
+// The same text for every row.
+std::vector<float> Repeated(const Reconstructor& reconstructor, const std::string& text, size_t rows) {
+  const std::vector<std::string> one = {text};
+  const std::vector<float> vector = reconstructor.Run(one);
+  std::vector<float> all;
+  all.reserve(rows * vector.size());
+  for (size_t i = 0; i < rows; ++i) all.insert(all.end(), vector.begin(), vector.end());
+  return all;
+}
+
+// Row i gets the prediction of row i + n/2: another document's, since rows of a document stand together.
+std::vector<float> Shifted(const std::vector<float>& predicted, int64_t d) {
+  const int64_t n = static_cast<int64_t>(predicted.size()) / d;
+  std::vector<float> shifted(predicted.size());
+  for (int64_t i = 0; i < n; ++i) {
+    std::copy_n(predicted.data() + (i + n / 2) % n * d, d, shifted.data() + i * d);
+  }
+  return shifted;
+}
+
+std::string Tail(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  size_t begin = text.size() - bytes;
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
+  return "…" + text.substr(begin);
+}
+
+void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanations, const std::vector<float>& predicted,
+                 int64_t count, ReportCard& card) {
+  const auto n = static_cast<int64_t>(explanations.size());
+  const int64_t d = static_cast<int64_t>(predicted.size()) / n;
+  for (int64_t k = 0; k < std::min(count, n); ++k) {
+    const int64_t i = k * n / std::min(count, n);
+    const double cosine =
+        Cosine({predicted.data() + i * d, static_cast<size_t>(d)}, {rows.gold.data() + i * d, static_cast<size_t>(d)});
+    card.examples.push_back({Tail(rows.texts[i], 120), explanations[i], cosine});
+  }
+}
+
+}  // namespace
+
+ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
+  const Verbalizer verbalizer = Verbalizer::Load(pair.Actor(options.compute));
+  const Reconstructor reconstructor = Reconstructor::Load(pair.Critic(options.compute));
+  const int64_t d = verbalizer.d_model();
+  const HeldOut rows = ReadRows(options, d);
+  const size_t n = rows.texts.size();
+  const auto summarize = [&](const std::vector<float>& predicted) {
+    return Summarize(predicted, rows.gold, d, options.seed);
+  };
+
+  ReportCard card;
+  std::vector<std::string> explanations(n);
+  Progress progress("verbalize", "rows", static_cast<int64_t>(n));
+  int64_t finished = 0;
+  int64_t tokens = 0;
+  int64_t extracted = 0;
+  verbalizer.Run(rows.gold, options.verbalize, [&](Verbalization one) {
+    tokens += static_cast<int64_t>(one.ids.size());
+    extracted += one.explanation ? 1 : 0;
+    explanations[one.index] = one.explanation.value_or("");
+    progress.Update(++finished);
+  });
+  card.extraction_rate = static_cast<double>(extracted) / static_cast<double>(n);
+  card.tokens_mean = static_cast<double>(tokens) / static_cast<double>(n);
+  const std::vector<float> predicted = reconstructor.Run(explanations);
+  card.round_trip = summarize(predicted);
+  card.shuffled = summarize(Shifted(predicted, d));
+  const std::vector<float> nothing(d, 0.0F);
+  const std::vector<Verbalization> reply = verbalizer.Run(nothing, options.verbalize);
+  card.zero = summarize(Repeated(reconstructor, reply[0].explanation.value_or(""), n));
+  card.empty = summarize(Repeated(reconstructor, "", n));
+  if (!rows.labels.empty()) card.label = summarize(reconstructor.Run(rows.labels));
+  AddExamples(rows, explanations, predicted, options.examples, card);
+  return card;
+}
+
+}  // namespace nla

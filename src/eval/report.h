@@ -1,0 +1,48 @@
+// The report card of a pair on held-out rows: both FVEs with intervals, the floors, and the labels' own score.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nla/metrics.h"
+#include "nla/pair.h"
+#include "nla/verbalizer.h"
+
+namespace nla {
+
+struct ReportOptions {
+  std::filesystem::path dataset;  // rows with activations; with explanations too the labels are scored
+  int64_t rows = 0;               // only the first rows; 0: all
+  at::ScalarType compute = at::kFloat;
+  VerbalizeOptions verbalize = {};
+  uint64_t seed = 0;     // of the bootstrap
+  int64_t examples = 8;  // rows shown with their text and explanation
+};
+
+struct ReportExample {
+  std::string text;  // the end of the text before the activation
+  std::string explanation;
+  double cosine = 0;
+};
+
+struct ReportCard {
+  FveSummary round_trip;       // activation → explanation → vector
+  double extraction_rate = 0;  // share of replies with both tags; the others are scored as empty text
+  double tokens_mean = 0;      // of the replies
+  // What the same AR scores when the explanation says nothing of the vector:
+  FveSummary shuffled;              // the explanation of another row
+  FveSummary zero;                  // the verbalizer's reply to a zero vector
+  FveSummary empty;                 // no text at all
+  std::optional<FveSummary> label;  // the dataset's own explanations
+  std::vector<ReportExample> examples;
+};
+
+ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options);
+
+// One self-contained page.
+std::string ReportHtml(const ReportCard& card, const std::string& pair, const std::string& dataset);
+
+}  // namespace nla
