@@ -40,8 +40,9 @@ std::map<std::string, std::string> ReadIndex(const fs::path& path) {
   }
   std::map<std::string, std::string> shards;
   for (const auto& [tensor, file] : map->items()) {
-    if (!file.is_string()) Fail({.where = where + ": " + tensor, .what = "not a string", .found = file.dump()});
-    CheckShardName(file.get<std::string>(), where + ": " + tensor);
+    const std::string entry = fmt::format("{}: {}", where, tensor);
+    if (!file.is_string()) Fail({.where = entry, .what = "not a string", .found = file.dump()});
+    CheckShardName(file.get<std::string>(), entry);
     shards[tensor] = file.get<std::string>();
   }
   return shards;

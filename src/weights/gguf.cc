@@ -126,6 +126,7 @@ TensorEntry ReadTensorEntry(GgufCursor& cursor, uint64_t index) {
 void CheckPlaces(const std::vector<TensorEntry>& entries, uint64_t data_size, uint64_t alignment,
                  const std::string& file) {
   std::vector<const TensorEntry*> by_offset;
+  by_offset.reserve(entries.size());
   for (const TensorEntry& entry : entries) by_offset.push_back(&entry);
   std::sort(by_offset.begin(), by_offset.end(),
             [](const TensorEntry* a, const TensorEntry* b) { return a->offset < b->offset; });

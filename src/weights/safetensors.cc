@@ -39,7 +39,8 @@ TensorView ReadTensor(const std::string& name, const nlohmann::json& entry, std:
   view.dtype = ParseDType(dtype.get<std::string>(), where);
   const nlohmann::json& shape = Member(entry, "shape", where);
   if (!shape.is_array()) Fail({.where = where, .what = "shape is not a list", .found = shape.type_name()});
-  for (const nlohmann::json& extent : shape) view.shape.push_back(ReadCount(extent, where + ": shape"));
+  const std::string shape_where = where + ": shape";
+  for (const nlohmann::json& extent : shape) view.shape.push_back(ReadCount(extent, shape_where));
   const nlohmann::json& offsets = Member(entry, "data_offsets", where);
   if (!offsets.is_array() || offsets.size() != 2) {
     Fail({.where = where, .what = "data_offsets is not a list of two", .found = offsets.type_name()});
@@ -68,6 +69,7 @@ TensorView ReadTensor(const std::string& name, const nlohmann::json& entry, std:
 // The format wants the tensors to cover the data section exactly: no overlap, no hole, nothing after the last.
 void CheckCoverage(const std::vector<TensorView>& tensors, std::span<const std::byte> data, const std::string& file) {
   std::vector<const TensorView*> by_offset;
+  by_offset.reserve(tensors.size());
   for (const TensorView& view : tensors) by_offset.push_back(&view);
   const auto position = [](const TensorView* view) {
     return std::pair(view->bytes.data(), view->bytes.data() + view->bytes.size());
@@ -99,7 +101,8 @@ std::map<std::string, std::string> ReadMetadata(const nlohmann::json& entry, con
   if (!entry.is_object()) Fail({.where = where, .what = "not an object", .found = entry.type_name()});
   std::map<std::string, std::string> metadata;
   for (const auto& [key, value] : entry.items()) {
-    if (!value.is_string()) Fail({.where = where + ": " + key, .what = "not a string", .found = value.dump()});
+    if (!value.is_string())
+      Fail({.where = fmt::format("{}: {}", where, key), .what = "not a string", .found = value.dump()});
     metadata[key] = value.get<std::string>();
   }
   return metadata;

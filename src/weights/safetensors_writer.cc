@@ -64,6 +64,7 @@ void SafetensorsWriter::Commit() {
 void WriteSafetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                       const std::map<std::string, std::string>& metadata) {
   std::vector<TensorSpec> specs;
+  specs.reserve(tensors.size());
   for (const TensorView& view : tensors) {
     NLA_CHECK(view.bytes.size() == static_cast<uint64_t>(view.numel()) * SizeOf(view.dtype));
     specs.push_back({view.name, view.dtype, view.shape});
