@@ -108,6 +108,7 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text, const EncodeOption
   return ids;
 }
 
+// Ids that do not exist print nothing, as in the library: models have more logits than their tokenizer has tokens.
 std::string Tokenizer::Decode(std::span<const TokenId> ids, bool skip_special) const {
   std::string bytes;
   for (const TokenId id : ids) {
