@@ -49,8 +49,7 @@ demo-pair: build
 bench: setup
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --target nla --parallel $(JOBS)
-	$(NLA) bench extract
-	$(NLA) bench train-av
+	@tools/bench.sh
 
 format:
 	@tools/format.sh

@@ -24,17 +24,17 @@ const std::vector<CommandGroup>& CommandGroups() {
        }},
       {"Train",
        {
-           // prepare-ar, train, pipeline
            AddPrepareAr,
            AddTrain,
            AddPair,
        }},
       {"Look at files and models",
        {
-           // inspect, convert, tokenize, generate, bench
+           AddInspect,
            AddConvert,
            AddTokenize,
            AddGenerate,
+           AddBench,
        }},
   };
   return groups;

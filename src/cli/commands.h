@@ -11,11 +11,13 @@ namespace nla::cli {
 using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
 
 // Declarations, alphabetically.
+void AddBench(CLI::App& root, CommonOptions& common);
 void AddBuild(CLI::App& root, CommonOptions& common);
 void AddConvert(CLI::App& root, CommonOptions& common);
 void AddExplain(CLI::App& root, CommonOptions& common);
 void AddExtract(CLI::App& root, CommonOptions& common);
 void AddGenerate(CLI::App& root, CommonOptions& common);
+void AddInspect(CLI::App& root, CommonOptions& common);
 void AddLabel(CLI::App& root, CommonOptions& common);
 void AddPair(CLI::App& root, CommonOptions& common);
 void AddPrepareAr(CLI::App& root, CommonOptions& common);

@@ -2,7 +2,6 @@
 #include "model/decoder.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
@@ -46,7 +45,7 @@ at::Tensor Decoder::Apply(const Block& block, int linear, const at::Tensor& inpu
   at::Tensor out = at::linear(input_TX, block.weights[linear]);
   const Adapter& adapter = block.adapters[linear];
   if (!adapter.defined()) return out;
-  return at::addmm(out, at::linear(input_TX, adapter.a), adapter.b.t(), 1, lora_.scale());
+  return out.addmm_(at::linear(input_TX, adapter.a), adapter.b.t(), 1, lora_.scale());
 }
 
 at::Tensor Decoder::RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,

@@ -1,0 +1,211 @@
+// `nla bench`: the named speed comparisons, this program beside a Python peer, in turns, in one run on one machine.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/subprocess.h"
+#include "cli/commands.h"
+#include "cli/model_options.h"
+
+namespace nla::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string model;
+  std::string corpus;
+  std::string dataset;
+  std::string python = ".venv/bin/python";
+  std::string peers = "bench/peers";
+  int64_t layer = 20;
+  int64_t documents = 64;
+  int64_t steps = 4;
+  int64_t lora = 0;
+  int64_t rounds = 3;
+};
+
+struct Measurement {
+  double rate = 0;  // in the benchmark's unit
+  double peak_rss_mb = 0;
+};
+
+// A folder that goes away with the object.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string pattern = (fs::temp_directory_path() / "nla-bench-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) Fail({.where = pattern, .what = "no scratch folder"});
+    path_ = pattern;
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+struct Comparison {
+  std::string unit;      // "tokens/s"
+  std::string rate_key;  // in the JSON of both sides
+  std::string peer_name;
+  std::vector<std::string> ours, peer;  // command lines
+};
+
+Measurement Measure(const std::vector<std::string>& command, const std::string& rate_key) {
+  const ProcessResult result = RunProcess(command);
+  const ordered_json document = ordered_json::parse(result.output, nullptr, false);
+  if (result.exit_code != 0 || !document.is_object() || !document.contains(rate_key)) {
+    Fail({.where = fmt::format("{}", command[0]),
+          .what = "the benchmark's command failed",
+          .found = fmt::format("exit code {}, output {}", result.exit_code, result.output.substr(0, 200))});
+  }
+  return {document[rate_key].get<double>(), result.peak_rss_mb};
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
+
+Comparison ExtractComparison(const Options& o, const std::string& threads, const std::string& dtype,
+                             const fs::path& scratch) {
+  const std::string documents = std::to_string(o.documents);
+  const std::string layer = std::to_string(o.layer);
+  return {
+      .unit = "tokens/s",
+      .rate_key = "tokens_per_second",
+      .peer_name = "transformers, whole model with head and a forward hook",
+      .ours = {Program(),   "extract",   "--model",         o.model,   "--corpus", o.corpus,
+               "--layer",   layer,       "--corpus-length", documents, "--out",    (scratch / "base.parquet").string(),
+               "--replace", "--threads", threads,           "--dtype", dtype,      "--log-level",
+               "warn",      "--json"},
+      .peer = {o.python, o.peers + "/extract_peer.py", "--model", o.model, "--corpus", o.corpus, "--layer", layer,
+               "--limit-docs", documents, "--threads", threads, "--dtype", dtype}};
+}
+
+Comparison TrainComparison(const Options& o, const std::string& threads, const std::string& dtype,
+                           const fs::path& scratch) {
+  const std::string steps = std::to_string(o.steps);
+  const fs::path recipe = scratch / "recipe.yaml";
+  WriteFileAtomically(
+      recipe,
+      fmt::format("train_av:\n  base_model: {}\n  dataset: {}\n  out: {}\n  batch_size: 32\n"
+                  "  steps: {}\n  lr: 1.0e-4\n  lora: {{rank: {}, alpha: {}}}\n  eval_every: 0\n"
+                  "  save_every: 0\n",
+                  o.model, o.dataset, (scratch / "run").string(), steps, o.lora, std::max<int64_t>(1, 2 * o.lora)));
+  Comparison comparison{.unit = "samples/s",
+                        .rate_key = "samples_per_second",
+                        .peer_name = o.lora > 0 ? "transformers + PEFT" : "transformers, full fine-tuning",
+                        .ours = {Program(), "train", "av", recipe.string(), "--replace", "--threads", threads,
+                                 "--dtype", dtype, "--log-level", "warn", "--json"},
+                        .peer = {o.python, o.peers + "/train_av_peer.py", "--model", o.model, "--dataset", o.dataset,
+                                 "--threads", threads, "--steps", steps, "--dtype", dtype}};
+  if (o.lora > 0) comparison.peer.insert(comparison.peer.end(), {"--lora", std::to_string(o.lora)});
+  return comparison;
+}
+
+std::string ProcessorName() {
+  const std::string info = ReadFile("/proc/cpuinfo");
+  const size_t at = info.find("model name");
+  if (at == std::string::npos) return "unknown processor";
+  const size_t begin = info.find(':', at) + 2;
+  return info.substr(begin, info.find('\n', begin) - begin);
+}
+
+// Ours and the peer in turns; medians, and the ratio of medians.
+void RunComparison(const std::string& name, const Comparison& comparison, const Options& options,
+                   const CommonOptions& common, const std::string& dtype) {
+  std::vector<double> ours, peer, our_memory, peer_memory;
+  for (int64_t round = 0; round < options.rounds; ++round) {
+    const Measurement a = Measure(comparison.ours, comparison.rate_key);
+    const Measurement b = Measure(comparison.peer, comparison.rate_key);
+    ours.push_back(a.rate);
+    peer.push_back(b.rate);
+    our_memory.push_back(a.peak_rss_mb);
+    peer_memory.push_back(b.peak_rss_mb);
+    if (!common.json) fmt::print("round {}: {:.1f} beside {:.1f} {}\n", round + 1, a.rate, b.rate, comparison.unit);
+  }
+  const ordered_json rows = {{{"name", name},
+                              {"ours", Median(ours)},
+                              {"peer", Median(peer)},
+                              {"peer_name", comparison.peer_name},
+                              {"unit", comparison.unit},
+                              {"ratio", Median(ours) / Median(peer)}},
+                             {{"name", name + " peak memory"},
+                              {"ours", Median(our_memory)},
+                              {"peer", Median(peer_memory)},
+                              {"peer_name", comparison.peer_name},
+                              {"unit", "MB"},
+                              {"ratio", Median(our_memory) / Median(peer_memory)}}};
+  if (common.json) {
+    PrintJson({{"rows", rows},
+               {"dtype", dtype},
+               {"rounds", options.rounds},
+               {"machine", {{"processor", ProcessorName()}, {"cores", std::thread::hardware_concurrency()}}}});
+    return;
+  }
+  for (const ordered_json& row : rows) {
+    fmt::print("{:<24} {:>10.1f} {:<10} peer {:>10.1f}  ratio {:.2f}  ({}, {})\n", row["name"].get<std::string>(),
+               row["ours"].get<double>(), row["unit"].get<std::string>(), row["peer"].get<double>(),
+               row["ratio"].get<double>(), row["peer_name"].get<std::string>(), dtype);
+  }
+}
+
+using MakeComparison = Comparison (*)(const Options&, const std::string&, const std::string&, const fs::path&);
+
+void AddBenchmark(CLI::App& bench, CommonOptions& common, const std::string& name, const std::string& summary,
+                  MakeComparison make) {
+  auto options = std::make_shared<Options>();
+  const bool extract = name == "extract";
+  CLI::App* command = AddCommand(bench, common, name, summary,
+                                 extract ? "nla bench extract --model DIR --corpus texts.jsonl"
+                                         : "nla bench train-av --model DIR --dataset av_sft.parquet");
+  command->add_option("--model", options->model, "base model's directory")->required();
+  if (extract) {
+    command->add_option("--corpus", options->corpus, "documents that both sides read (.jsonl)")->required();
+    command->add_option("--layer", options->layer, "K")->capture_default_str();
+    command->add_option("--documents", options->documents, "how many of them")->capture_default_str();
+  } else {
+    command->add_option("--dataset", options->dataset, "av_sft rows that both sides train on")->required();
+    command->add_option("--steps", options->steps, "timed steps of 32 rows")->capture_default_str();
+    command->add_option("--lora", options->lora, "rank of adapters; 0: full fine-tuning")->capture_default_str();
+  }
+  command->add_option("--rounds", options->rounds, "times each side runs, in turns")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--python", options->python, "interpreter with the peer's packages")->capture_default_str();
+  command->add_option("--peers", options->peers, "folder of the peer scripts")->capture_default_str();
+  command->callback([=, &common] {
+    const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+    const std::string threads = std::to_string(common.threads > 0 ? common.threads : cores);
+    const ScratchFolder scratch;
+    RunComparison(name, make(*options, threads, dtype, scratch.path()), *options, common, dtype);
+  });
+}
+
+}  // namespace
+
+void AddBench(CLI::App& root, CommonOptions& common) {
+  CLI::App* bench = root.add_subcommand("bench", "Time this program beside a Python peer on the same machine");
+  bench->require_subcommand(1);
+  AddBenchmark(*bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchmark(*bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
+}
+
+}  // namespace nla::cli

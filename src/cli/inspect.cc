@@ -1,0 +1,38 @@
+// `nla inspect`: what a path is, and what would refuse it.
+#include "nla/inspect.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/fail.h"
+#include "cli/commands.h"
+
+namespace nla::cli {
+
+void AddInspect(CLI::App& root, CommonOptions& common) {
+  struct Options {
+    std::string path;
+    std::string base;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(root, common, "inspect", "Say what a file or folder is, and what would refuse it",
+                                 "nla inspect demo/pair");
+  command->add_option("path", options->path, "weights, checkpoint, pair, or dataset")->required()->type_name("PATH");
+  command->add_option("--base", options->base, "base model's directory, to check adapters against");
+  command->callback([options, &common] {
+    const Inspection found = Inspect(options->path, options->base);
+    if (common.json) {
+      nlohmann::ordered_json facts = nlohmann::ordered_json::object();
+      for (const auto& [name, value] : found.facts) facts[name] = value;
+      PrintJson({{"path", options->path}, {"kind", found.kind}, {"facts", facts}, {"problems", found.problems}});
+    } else {
+      fmt::print("{}: {}\n", options->path, found.kind);
+      for (const auto& [name, value] : found.facts) fmt::print("  {:<26} {}\n", name, value);
+      for (const std::string& problem : found.problems) fmt::print("  problem: {}\n", problem);
+    }
+    if (!found.problems.empty()) throw CLI::RuntimeError(1);
+  });
+}
+
+}  // namespace nla::cli

@@ -1,0 +1,178 @@
+// Inspection: each kind is opened by the code that would use it, and its complaint becomes a problem.
+#include "nla/inspect.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <functional>
+#include <map>
+
+#include "base/fail.h"
+#include "data/activation_table.h"
+#include "nla/pair.h"
+#include "nla/reconstructor.h"
+#include "nla/verbalizer.h"
+#include "weights/gguf.h"
+
+namespace nla {
+namespace {
+
+namespace fs = std::filesystem;
+
+void AddFact(Inspection& out, const std::string& name, const std::string& value) {
+  out.facts.emplace_back(name, value);
+}
+
+// Runs a check; what it complains of is a problem.
+void Try(Inspection& out, const std::function<void()>& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    if (std::find(out.problems.begin(), out.problems.end(), error.what()) == out.problems.end()) {
+      out.problems.emplace_back(error.what());
+    }
+  }
+}
+
+void AddTensorFacts(Inspection& out, const std::vector<TensorView>& tensors) {
+  std::map<std::string, int64_t> by_dtype;
+  int64_t parameters = 0;
+  for (const TensorView& tensor : tensors) {
+    ++by_dtype[std::string(Name(tensor.dtype))];
+    parameters += tensor.numel();
+  }
+  AddFact(out, "tensors", std::to_string(tensors.size()));
+  AddFact(out, "parameters", std::to_string(parameters));
+  for (const auto& [dtype, count] : by_dtype) AddFact(out, "tensors of " + dtype, std::to_string(count));
+}
+
+void InspectSafetensors(const fs::path& path, Inspection& out) {
+  out.kind = "safetensors";
+  Try(out, [&] { AddTensorFacts(out, SafetensorsFile::Open(path).tensors()); });
+}
+
+void InspectGguf(const fs::path& path, Inspection& out) {
+  out.kind = "gguf";
+  Try(out, [&] {
+    const GgufFile file = GgufFile::Open(path);
+    AddFact(out, "architecture", file.metadata().value("general.architecture", std::string("?")));
+    AddFact(out, "name", file.metadata().value("general.name", std::string("?")));
+    AddFact(out, "tensors", std::to_string(file.tensors().size()));
+  });
+}
+
+void InspectCheckpoint(const fs::path& path, Inspection& out) {
+  out.kind = "checkpoint";
+  Try(out, [&] {
+    const Checkpoint checkpoint = Checkpoint::Open(path);
+    const ModelSpec spec = ParseModelSpec(checkpoint.config(), (path / "config.json").string());
+    AddFact(out, "model_type", spec.model_type);
+    AddFact(out, "blocks", std::to_string(spec.n_blocks));
+    AddFact(out, "d_model", std::to_string(spec.d_model));
+    AddFact(out, "vocabulary", std::to_string(spec.vocab_size));
+    AddFact(out, "weights_hash", checkpoint.WeightsHash());
+    Decoder::Load(checkpoint, {.compute = at::kBFloat16});
+  });
+  Try(out, [&] { AddFact(out, "tokenizer_hash", Tokenizer::Load(path).hash()); });
+  Try(out, [&] { ChatFormat::Load(path); });
+}
+
+void AddSidecarFacts(const ModelSidecar& sidecar, Inspection& out) {
+  AddFact(out, "stage", sidecar.stage);
+  AddFact(out, "base_checkpoint", sidecar.base_checkpoint);
+  AddFact(out, "d_model", std::to_string(sidecar.d_model));
+  if (sidecar.layer) AddFact(out, "layer", std::to_string(*sidecar.layer));
+  if (sidecar.tokens) {
+    AddFact(
+        out, "marker",
+        fmt::format("{} (id {}, between {} and {})", sidecar.tokens->injection_char, sidecar.tokens->injection_token_id,
+                    sidecar.tokens->injection_left_neighbor_id, sidecar.tokens->injection_right_neighbor_id));
+  }
+  AddFact(out, "created_by", sidecar.created_by);
+}
+
+void InspectRole(const fs::path& path, const fs::path& base, Inspection& out) {
+  out.kind = "verbalizer or reconstructor";
+  Try(out, [&] {
+    const ModelSidecar sidecar = ReadModelSidecar(path);
+    out.kind = sidecar.role == Role::kActor ? "verbalizer" : "reconstructor";
+    AddSidecarFacts(sidecar, out);
+    AddFact(out, "weights", HasAdapters(path) ? "adapters" : "whole");
+    if (HasAdapters(path) && base.empty()) {
+      AddFact(out, "checked", "the sidecar and adapter_config.json alone; give --base DIR to check all");
+      ReadLoraSpec(path);
+      return;
+    }
+    const RoleSource source{path, base, at::kBFloat16};
+    if (sidecar.role == Role::kActor) {
+      Verbalizer::Load(source);
+    } else {
+      Reconstructor::Load(source);
+    }
+  });
+}
+
+void InspectPair(const fs::path& path, const fs::path& base, Inspection& out) {
+  out.kind = "pair";
+  Try(out, [&] {
+    const PairLocation pair = FindPair(path, base);
+    AddFact(out, "base_model", pair.manifest.base_name);
+    AddFact(out, "base_directory", pair.base.string());
+    AddFact(out, "layer", std::to_string(pair.manifest.layer));
+    for (const char* role : {"av", "ar"}) {
+      Inspection side;
+      InspectRole(path / role, pair.base, side);
+      for (const auto& [name, value] : side.facts) AddFact(out, fmt::format("{}.{}", role, name), value);
+      out.problems.insert(out.problems.end(), side.problems.begin(), side.problems.end());
+    }
+  });
+}
+
+void InspectDataset(const fs::path& path, Inspection& out) {
+  out.kind = "dataset";
+  Try(out, [&] {
+    ActivationReader reader = ActivationReader::Open(path);
+    AddFact(out, "rows", std::to_string(reader.row_count()));
+    AddFact(out, "d_model", std::to_string(reader.d_model()));
+    while (!reader.Next(4096).empty()) {  // every row is checked for NaN and Inf
+    }
+  });
+  Try(out, [&] {
+    const DatasetSidecar sidecar = ReadDatasetSidecar(path);
+    AddFact(out, "dataset_id", sidecar.dataset_id);
+    AddFact(out, "stage", sidecar.stage);
+    AddFact(out, "base_model", sidecar.base_model);
+    AddFact(out, "layer", std::to_string(sidecar.layer_index));
+    AddFact(out, "row_count in the sidecar", std::to_string(sidecar.row_count));
+  });
+}
+
+}  // namespace
+
+Inspection Inspect(const fs::path& path, const fs::path& base) {
+  if (!fs::exists(path)) Fail({.where = path.string(), .what = "there is no such file or folder"});
+  Inspection out;
+  const std::string ending = path.extension().string();
+  if (ending == ".safetensors") {
+    InspectSafetensors(path, out);
+  } else if (ending == ".gguf") {
+    InspectGguf(path, out);
+  } else if (ending == ".parquet") {
+    InspectDataset(path, out);
+  } else if (fs::exists(path / "pair.yaml")) {
+    InspectPair(path, base, out);
+  } else if (fs::exists(path / "nla_meta.yaml")) {
+    InspectRole(path, base, out);
+  } else if (fs::exists(path / "config.json")) {
+    InspectCheckpoint(path, out);
+  } else {
+    out.kind = "unknown";
+    out.problems.push_back(
+        path.string() +
+        ": not a .safetensors, .gguf or .parquet file, nor a folder with pair.yaml, nla_meta.yaml or "
+        "config.json");
+  }
+  return out;
+}
+
+}  // namespace nla
