@@ -17,8 +17,6 @@ find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
 # The wheel's TorchConfig.cmake asks for a whole CUDA tool kit when the wheel is a CUDA build, which linking does not
 # need: the libraries are named here instead.
