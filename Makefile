@@ -26,16 +26,16 @@ setup-demo:
 	@tools/setup.sh --no-tools product model
 
 build: setup-demo
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target nla --parallel $(JOBS)
 
 test: setup
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --parallel $(JOBS)
 	@ctest --test-dir build/release --output-on-failure
 
 check: setup
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release >/dev/null
 	tools/format.sh --check
 	tools/check_includes
 	tools/tidy.sh
@@ -47,7 +47,7 @@ demo-pair: build
 	@tools/demo_pair.sh
 
 bench: setup
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target nla --parallel $(JOBS)
 	@tools/bench.sh
 
