@@ -38,6 +38,9 @@ class Explainer {
   // In the order of the tokens asked for. Errors: empty text, a token out of range.
   std::vector<TokenExplanation> Explain(const std::string& text, const ExplainOptions& options) const;
 
+  const Verbalizer& verbalizer() const { return verbalizer_; }
+  const Reconstructor& reconstructor() const { return reconstructor_; }
+
  private:
   Explainer(PairLocation pair, Tokenizer tokenizer, Decoder base, Verbalizer verbalizer, Reconstructor reconstructor);
   // The residual stream after block K at `positions`, [n, d].
