@@ -181,7 +181,7 @@ std::vector<Group> GroupsOf(const PackedBatch& batch, bool stored_prefix) {
 }
 
 struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFunction> {
-  // `plan` outlives the node: it is copied into the context as a capsule of plain integers.
+  // The probabilities are kept for the backward; gathered queries, keys and values are made again there.
   static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k, const Variable& v,
                           const StoredPrefix& stored, const PackedBatch& batch) {
     const bool has_stored = stored.keys_PGd.defined();
@@ -292,54 +292,6 @@ at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, con
   const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), prefix, batch)
                                 : FlashAttention(q_THd, k_TGd, v_TGd, batch, prefix);
   return out.reshape({q_THd.size(0), q_THd.size(1) * q_THd.size(2)});
-}
-
-at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, const at::Tensor& values,
-                           std::span<const int64_t> slots, std::span<const int64_t> lengths) {
-  const int64_t heads = q_BHd.size(1);
-  const int64_t groups = keys.size(1);
-  const int64_t capacity = keys.size(2);
-  const int64_t d = q_BHd.size(2);
-  const int64_t ratio = heads / groups;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
-  at::Tensor out = at::empty({q_BHd.size(0), heads * d}, q_BHd.options());
-  ops::DispatchCompute(q_BHd.scalar_type(), [&](auto t) {
-    using T = decltype(t);
-    const T* q = q_BHd.const_data_ptr<T>();
-    const T* k = keys.const_data_ptr<T>();
-    const T* v = values.const_data_ptr<T>();
-    T* to = out.mutable_data_ptr<T>();
-    at::parallel_for(0, q_BHd.size(0) * heads, 1 + heads / 2, [&](int64_t begin, int64_t end) {
-      std::vector<float> weights(capacity);
-      std::vector<float> sum(d);
-      std::vector<float> query(d);
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t b = item / heads;
-        const int64_t slab = (slots[b] * groups + (item % heads) / ratio) * capacity * d;
-        for (int64_t c = 0; c < d; ++c) query[c] = ops::ToFloat(q[item * d + c]) * scale;
-        float largest = -std::numeric_limits<float>::infinity();
-        for (int64_t i = 0; i < lengths[b]; ++i) {
-          const T* row = k + slab + i * d;
-          float dot = 0;
-#pragma omp simd reduction(+ : dot)
-          for (int64_t c = 0; c < d; ++c) dot += query[c] * ops::ToFloat(row[c]);
-          weights[i] = dot;
-          largest = std::max(largest, dot);
-        }
-        float total = 0;
-        for (int64_t i = 0; i < lengths[b]; ++i) total += weights[i] = ops::Exp(weights[i] - largest);
-        std::fill(sum.begin(), sum.end(), 0.0F);
-        for (int64_t i = 0; i < lengths[b]; ++i) {
-          const T* row = v + slab + i * d;
-          const float weight = weights[i];
-#pragma omp simd
-          for (int64_t c = 0; c < d; ++c) sum[c] += weight * ops::ToFloat(row[c]);
-        }
-        for (int64_t c = 0; c < d; ++c) to[item * d + c] = ops::FromFloat<T>(sum[c] / total);
-      }
-    });
-  });
-  return out;
 }
 
 }  // namespace nla

@@ -76,7 +76,7 @@ void Generator::Admit(std::vector<Active>& active, int64_t& started, int64_t cou
     ++started;
   }
   if (rows.empty()) return;
-  const int64_t needed = prefix_.length + longest + sampling_.max_new_tokens;
+  const int64_t needed = std::min(prefix_.length + longest + sampling_.max_new_tokens, decoder_.spec().max_positions);
   if (cache_ == nullptr || cache_->capacity() < needed) GrowCache(needed);
   const at::Tensor hidden =
       decoder_.Prefill(at::cat(rows), batch, *cache_, slots, prefix_.length > 0 ? &prefix_ : nullptr);

@@ -1,0 +1,84 @@
+// Attention of single query rows over the KV cache: one task per sequence and head, fp32 sums, no padding, no copies.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "model/attention.h"
+#include "model/ops/rows.h"
+
+namespace nla {
+namespace {
+
+// Working memory of a thread.
+struct Scratch {
+  Scratch(int64_t capacity, int64_t d) : weights(capacity), query(d), sum(d) {}
+  std::vector<float> weights, query, sum;
+};
+
+// out = softmax(q · K / sqrt(d)) · V over `length` rows of width d that lie one after another.
+template <typename T>
+void AttendOne(const T* q, const T* keys, const T* values, int64_t length, Scratch& scratch, T* out) {
+  const auto d = static_cast<int64_t>(scratch.query.size());
+  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
+  float* query = scratch.query.data();
+  float* weights = scratch.weights.data();
+  float* sum = scratch.sum.data();
+  for (int64_t c = 0; c < d; ++c) query[c] = ops::ToFloat(q[c]) * scale;
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < length; ++i) {
+    const T* row = keys + i * d;
+    float dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t c = 0; c < d; ++c) dot += query[c] * ops::ToFloat(row[c]);
+    weights[i] = dot;
+    largest = std::max(largest, dot);
+  }
+  float total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t i = 0; i < length; ++i) {
+    weights[i] = ops::Exp(weights[i] - largest);
+    total += weights[i];
+  }
+  std::fill(scratch.sum.begin(), scratch.sum.end(), 0.0F);
+  for (int64_t i = 0; i < length; ++i) {
+    const T* row = values + i * d;
+    const float weight = weights[i];
+#pragma omp simd
+    for (int64_t c = 0; c < d; ++c) sum[c] += weight * ops::ToFloat(row[c]);
+  }
+  for (int64_t c = 0; c < d; ++c) out[c] = ops::FromFloat<T>(sum[c] / total);
+}
+
+}  // namespace
+
+at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, const at::Tensor& values,
+                           std::span<const int64_t> slots, std::span<const int64_t> lengths) {
+  const int64_t heads = q_BHd.size(1);
+  const int64_t groups = keys.size(1);
+  const int64_t capacity = keys.size(2);
+  const int64_t d = q_BHd.size(2);
+  at::Tensor out = at::empty({q_BHd.size(0), heads * d}, q_BHd.options());
+  ops::DispatchCompute(q_BHd.scalar_type(), [&](auto t) {
+    using T = decltype(t);
+    const T* q = q_BHd.const_data_ptr<T>();
+    const T* k = keys.const_data_ptr<T>();
+    const T* v = values.const_data_ptr<T>();
+    T* to = out.mutable_data_ptr<T>();
+    at::parallel_for(0, q_BHd.size(0) * heads, heads, [&](int64_t begin, int64_t end) {
+      Scratch scratch(capacity, d);
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t b = item / heads;
+        const int64_t group = item % heads / (heads / groups);
+        const int64_t slab = (slots[b] * groups + group) * capacity * d;
+        AttendOne(q + item * d, k + slab, v + slab, lengths[b], scratch, to + item * d);
+      }
+    });
+  });
+  return out;
+}
+
+}  // namespace nla
