@@ -26,8 +26,7 @@ void AddPair(CLI::App& root, CommonOptions& common) {
   command->add_option("--out", options->out, "pair directory to write")->required();
   command->add_flag("--replace", options->replace, "lose what is at --out");
   command->callback([options, &common] {
-    AssemblePair(options->parts, options->out, options->replace);
-    const PairManifest manifest = FindPair(options->out, options->parts.base).manifest;
+    const PairManifest manifest = AssemblePair(options->parts, options->out, options->replace);
     if (common.json) {
       PrintJson({{"out", options->out}, {"base_model", manifest.base_name}, {"layer", manifest.layer}});
     } else {

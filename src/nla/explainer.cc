@@ -43,9 +43,9 @@ Explainer::Explainer(PairLocation pair, Tokenizer tokenizer, Decoder base, Verba
       reconstructor_(std::move(reconstructor)) {}
 
 Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute) {
-  const Checkpoint checkpoint = Checkpoint::Open(pair.base);
-  Decoder base = Decoder::Load(checkpoint, {.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false});
-  return {pair, Tokenizer::Load(pair.base), std::move(base), Verbalizer::Load(pair.Actor(compute)),
+  LanguageModel base =
+      LanguageModel::Load(pair.base, {.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false});
+  return {pair, std::move(base.tokenizer), std::move(base.decoder), Verbalizer::Load(pair.Actor(compute)),
           Reconstructor::Load(pair.Critic(compute))};
 }
 

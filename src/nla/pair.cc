@@ -28,6 +28,26 @@ void WriteManifest(const fs::path& path, const PairManifest& manifest) {
   WriteFileAtomically(path, std::string(out.c_str()) + "\n");
 }
 
+// An actor need not say its layer; a critic must.
+void CheckLayer(const fs::path& directory, const ModelSidecar& sidecar, int64_t layer) {
+  if (sidecar.layer == layer || (sidecar.role == Role::kActor && !sidecar.layer)) return;
+  Fail({.where = (directory / "nla_meta.yaml").string() + ": critic.extraction_layer_index",
+        .what = "is another layer than the pair's",
+        .found = sidecar.layer ? std::to_string(*sidecar.layer) : "nothing",
+        .wanted = std::to_string(layer)});
+}
+
+// The directory's sidecar, which must be of this role.
+ModelSidecar ReadSide(const fs::path& directory, Role role) {
+  ModelSidecar sidecar = ReadModelSidecar(directory);
+  if (sidecar.role != role) {
+    Fail({.where = (directory / "nla_meta.yaml").string() + ": role",
+          .what = "is of the other side of a pair",
+          .wanted = role == Role::kActor ? "actor (a verbalizer)" : "critic (a reconstructor)"});
+  }
+  return sidecar;
+}
+
 // The files that make a role: all of a whole checkpoint; of adapters only their own.
 void CopyRole(const fs::path& from, const fs::path& to) {
   static constexpr const char* kOwnFiles[] = {"adapter_config.json", "adapter_model.safetensors",
@@ -58,27 +78,68 @@ Baselines BaselinesOf(const fs::path& parquet, int64_t d_model) {
   return ComputeBaselines(rows, d_model);
 }
 
-}  // namespace
-
-PairLocation FindPair(const fs::path& directory, const fs::path& base_override) {
-  const fs::path path = directory / "pair.yaml";
-  PairLocation pair{directory, {}, {}};
+PairManifest ReadManifest(const fs::path& path) {
   try {
     const YAML::Node root = YAML::Load(ReadFile(path, 1 << 20));
     const YAML::Node base = root["base_model"];
     if (root["kind"].as<std::string>("") != "nla_pair" || !base || !root["layer"]) {
       Fail({.where = path.string(), .what = "is not a pair's manifest", .wanted = "kind: nla_pair, base_model, layer"});
     }
-    pair.manifest = {base["name"].as<std::string>(""),
-                     base["path"].as<std::string>(""),
-                     base["weights_hash"].as<std::string>(""),
-                     root["layer"].as<int64_t>(),
-                     {}};
+    PairManifest manifest{base["name"].as<std::string>(""),
+                          base["path"].as<std::string>(""),
+                          base["weights_hash"].as<std::string>(""),
+                          root["layer"].as<int64_t>(),
+                          {}};
     if (const YAML::Node baselines = root["baselines"]) {
-      pair.manifest.baselines = Baselines{baselines["raw_variance"].as<double>(), baselines["mean_norm"].as<double>()};
+      manifest.baselines = Baselines{baselines["raw_variance"].as<double>(), baselines["mean_norm"].as<double>()};
+      if (!(manifest.baselines->raw_variance > 0 && manifest.baselines->mean_norm > 0)) {
+        Fail({.where = path.string() + ": baselines", .what = "are not sound", .wanted = "two numbers above 0"});
+      }
     }
+    return manifest;
   } catch (const YAML::Exception& error) {
-    Fail({.where = path.string(), .what = fmt::format("is not readable YAML ({})", error.what())});
+    Fail({.where = path.string(), .what = fmt::format("is not a readable manifest ({})", error.what())});
+  }
+}
+
+// What two sidecars must share, whatever weights they lie on.
+void CheckSides(const PairParts& parts, const ModelSidecar& actor, const ModelSidecar& critic) {
+  const std::string where = fmt::format("{} and {}", parts.actor.string(), parts.critic.string());
+  if (actor.d_model != critic.d_model) {
+    Fail({.where = where,
+          .what = "are of different widths",
+          .found = fmt::format("d_model {} and {}", actor.d_model, critic.d_model)});
+  }
+  if (!actor.tokenizer_hash.empty() && !critic.tokenizer_hash.empty() &&
+      actor.tokenizer_hash != critic.tokenizer_hash) {
+    Fail({.where = where, .what = "were trained with different tokenizers"});
+  }
+  if (!critic.layer || (actor.layer && *actor.layer != *critic.layer)) {
+    const auto show = [](const std::optional<int64_t>& layer) { return layer ? std::to_string(*layer) : "no"; };
+    Fail({.where = where,
+          .what = "were trained on different layers",
+          .found = fmt::format("layer {} and layer {}", show(actor.layer), show(critic.layer))});
+  }
+}
+
+// Adapters hold only over the weights that they were trained on.
+void CheckAdapterBase(const fs::path& side, const ModelSidecar& sidecar, const PairManifest& manifest) {
+  if (!HasAdapters(side) || sidecar.base_weights_hash.empty()) return;
+  if (sidecar.base_weights_hash == manifest.base_weights_hash) return;
+  Fail({.where = (side / "nla_meta.yaml").string() + ": nla_cpp.base_weights_hash",
+        .what = "was trained over other weights than those of the base model given",
+        .found = sidecar.base_weights_hash.substr(0, 16) + "…",
+        .wanted = manifest.base_weights_hash.substr(0, 16) + "…",
+        .mend = "Pass the right --base"});
+}
+
+}  // namespace
+
+PairLocation FindPair(const fs::path& directory, const fs::path& base_override) {
+  const fs::path path = directory / "pair.yaml";
+  PairLocation pair{directory, {}, ReadManifest(path), {}};
+  for (const auto& [name, role] : {std::pair{"av", Role::kActor}, std::pair{"ar", Role::kCritic}}) {
+    CheckLayer(directory / name, ReadSide(directory / name, role), pair.manifest.layer);
   }
   const fs::path named = pair.manifest.base_path;
   pair.base = !base_override.empty() ? base_override : named.is_absolute() ? named : directory / named;
@@ -88,33 +149,37 @@ PairLocation FindPair(const fs::path& directory, const fs::path& base_override) 
           .found = pair.base.string(),
           .mend = "Pass --base DIR, or make it with `nla convert` (for the demo pair: tools/base_model.sh)"});
   }
+  if (pair.manifest.base_weights_hash.empty()) return pair;
+  pair.base_hash = Checkpoint::Open(pair.base).WeightsHash();
+  if (pair.base_hash != pair.manifest.base_weights_hash) {
+    Fail({.where = pair.base.string(),
+          .what = fmt::format("is not the base model that {} names: its weights are others", path.string()),
+          .found = "weights " + pair.base_hash.substr(0, 16) + "…",
+          .wanted = pair.manifest.base_weights_hash.substr(0, 16) + "…",
+          .mend = "Over other weights the numbers would be wrong: make the base model again with `nla convert` (for "
+                  "the demo pair: tools/base_model.sh), or pass the right --base"});
+  }
   return pair;
 }
 
-void AssemblePair(const PairParts& parts, const fs::path& out, bool replace) {
-  const ModelSidecar actor = ReadModelSidecar(parts.actor);
-  const ModelSidecar critic = ReadModelSidecar(parts.critic);
-  const std::string where = fmt::format("{} and {}", parts.actor.string(), parts.critic.string());
-  if (actor.role != Role::kActor || critic.role != Role::kCritic) {
-    Fail({.where = where, .what = "are not a verbalizer and a reconstructor, in this order"});
-  }
-  if (actor.d_model != critic.d_model || actor.base_weights_hash != critic.base_weights_hash) {
-    Fail({.where = where, .what = "were trained on different base models"});
-  }
-  if (!critic.layer || (actor.layer && *actor.layer != *critic.layer)) {
-    Fail({.where = where, .what = "were trained on different layers"});
-  }
+PairManifest AssemblePair(const PairParts& parts, const fs::path& out, bool replace) {
+  const ModelSidecar actor = ReadSide(parts.actor, Role::kActor);
+  const ModelSidecar critic = ReadSide(parts.critic, Role::kCritic);
+  CheckSides(parts, actor, critic);
   PairManifest manifest{.base_name = critic.base_checkpoint,
                         .base_path = fs::proximate(fs::absolute(parts.base), fs::absolute(out)),
                         .base_weights_hash = Checkpoint::Open(parts.base).WeightsHash(),
                         .layer = *critic.layer,
                         .baselines = {}};
+  CheckAdapterBase(parts.actor, actor, manifest);
+  CheckAdapterBase(parts.critic, critic, manifest);
   if (!parts.heldout.empty()) manifest.baselines = BaselinesOf(parts.heldout, critic.d_model);
   AtomicDirectory directory(out, replace);
   CopyRole(parts.actor, directory.temporary_path() / "av");
   CopyRole(parts.critic, directory.temporary_path() / "ar");
   WriteManifest(directory.temporary_path() / "pair.yaml", manifest);
   directory.Commit();
+  return manifest;
 }
 
 }  // namespace nla

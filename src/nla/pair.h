@@ -27,13 +27,15 @@ struct PairLocation {
   std::filesystem::path directory;
   std::filesystem::path base;  // the base model's directory, found
   PairManifest manifest;
+  std::string base_hash;  // of the base model's weights; empty when the manifest has none to compare with
 
-  RoleSource Actor(at::ScalarType compute) const { return {directory / "av", base, compute}; }
-  RoleSource Critic(at::ScalarType compute) const { return {directory / "ar", base, compute}; }
+  RoleSource Actor(at::ScalarType compute) const { return {directory / "av", base, compute, base_hash}; }
+  RoleSource Critic(at::ScalarType compute) const { return {directory / "ar", base, compute, base_hash}; }
 };
 
-// Reads pair.yaml and finds the base model: `base_override` when given, else the manifest's path. Errors say how to get
-// the base model when it is not there.
+// Reads pair.yaml and finds the base model: `base_override` when given, else the manifest's path. Checks that av/ and
+// ar/ are sides at the manifest's layer, and the base model's weights against the manifest's hash (reads every byte).
+// Errors say how to get the base model when it is not there.
 PairLocation FindPair(const std::filesystem::path& directory, const std::filesystem::path& base_override = {});
 
 struct PairParts {
@@ -44,7 +46,8 @@ struct PairParts {
 };
 
 // Puts a pair together at `out`, whole or not at all: copies both sides (adapters without the tokenizer files, which
-// the base has) and writes pair.yaml. Refuses sides that do not belong together.
-void AssemblePair(const PairParts& parts, const std::filesystem::path& out, bool replace);
+// the base has) and writes pair.yaml, which is returned. Refuses sides that do not belong together, and adapters that
+// were trained over other weights than the base's.
+PairManifest AssemblePair(const PairParts& parts, const std::filesystem::path& out, bool replace);
 
 }  // namespace nla

@@ -32,6 +32,29 @@ void CheckFacts(const RoleSource& source, const ModelSidecar& sidecar, Role role
   }
 }
 
+// The sidecar's width and K against the weights: a whole AR has blocks 0..K, a base that adapters lie over may have
+// more.
+void CheckShape(const RoleSource& source, const ModelSidecar& sidecar, const Checkpoint& checkpoint) {
+  const std::string where = (source.directory / "nla_meta.yaml").string();
+  const std::string config = (checkpoint.directory() / "config.json").string();
+  const ModelSpec spec = ParseModelSpec(checkpoint.config(), config);
+  if (sidecar.d_model != spec.d_model) {
+    Fail({.where = where + ": d_model",
+          .what = "is not the width of the model",
+          .found = std::to_string(sidecar.d_model),
+          .wanted = fmt::format("{} (hidden_size of {})", spec.d_model, config)});
+  }
+  if (sidecar.role != Role::kCritic) return;
+  const int64_t blocks = *sidecar.layer + 1;
+  if (HasAdapters(source.directory) ? blocks > spec.n_blocks : blocks != spec.n_blocks) {
+    Fail({.where = where + ": critic.extraction_layer_index",
+          .what = "does not agree with the number of blocks: a reconstructor is blocks 0..K of its base model",
+          .found = fmt::format("K = {}", *sidecar.layer),
+          .wanted = fmt::format("{}{} (num_hidden_layers - 1 of {})", HasAdapters(source.directory) ? "at most " : "",
+                                spec.n_blocks - 1, config)});
+  }
+}
+
 void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const Tokenizer& tokenizer) {
   if (sidecar.tokenizer_hash.empty() || sidecar.tokenizer_hash == tokenizer.hash()) return;
   Fail({.where = (source.directory / "nla_meta.yaml").string() + ": nla_cpp.tokenizer_hash",
@@ -43,7 +66,7 @@ void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const
 
 void CheckBase(const RoleSource& source, const ModelSidecar& sidecar, const Checkpoint& checkpoint) {
   if (!HasAdapters(source.directory) || sidecar.base_weights_hash.empty()) return;
-  const std::string hash = checkpoint.WeightsHash();
+  const std::string hash = source.base_hash.empty() ? checkpoint.WeightsHash() : source.base_hash;
   if (hash == sidecar.base_weights_hash) return;
   Fail({.where = source.base.string(),
         .what = fmt::format("is not the base model that {} was trained on", source.directory.string()),
@@ -68,20 +91,16 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   const std::filesystem::path weights = WeightsDirectory(source);
   const Checkpoint checkpoint = Checkpoint::Open(weights);
   CheckBase(source, sidecar, checkpoint);
+  CheckShape(source, sidecar, checkpoint);
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
-  RoleCheckpoint loaded{
-      std::move(sidecar), Tokenizer::Load(weights), ChatFormat::Load(weights), Decoder::Load(checkpoint, options), {}};
-  const int64_t d_model = loaded.decoder.spec().d_model;
-  if (loaded.sidecar.d_model != d_model) {
-    Fail({.where = (source.directory / "nla_meta.yaml").string() + ": d_model",
-          .found = std::to_string(loaded.sidecar.d_model),
-          .wanted = fmt::format("{} (hidden_size of {})", d_model, weights.string())});
-  }
-  CheckTokenizer(source, loaded.sidecar, loaded.tokenizer);
-  if (HasAdapters(source.directory)) loaded.decoder.LoadAdapters(source.directory);
-  if (role == Role::kCritic) loaded.value_head = LoadValueHead(source.directory, d_model);
-  return loaded;
+  LanguageModel model = LanguageModel::Load(weights, options);
+  CheckTokenizer(source, sidecar, model.tokenizer);
+  if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);
+  at::Tensor value_head;
+  if (role == Role::kCritic) value_head = LoadValueHead(source.directory, sidecar.d_model);
+  return {std::move(sidecar), std::move(model.tokenizer), std::move(model.chat), std::move(model.decoder),
+          std::move(value_head)};
 }
 
 }  // namespace nla

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <string>
 
 #include "model/language_model.h"
 #include "nla/sidecar.h"
@@ -15,6 +16,7 @@ struct RoleSource {
   std::filesystem::path directory;  // with nla_meta.yaml
   std::filesystem::path base;       // whole base model; needed where the directory holds adapters alone
   at::ScalarType compute = at::kFloat;
+  std::string base_hash = {};  // of the base's weights, where the caller knows it; empty: computed where it is needed
 };
 
 struct RoleCheckpoint {
@@ -25,7 +27,7 @@ struct RoleCheckpoint {
   at::Tensor value_head;  // AR: fp32 [D, D]; undefined for an AV
 };
 
-// Checks role, width, K against the number of blocks, the base model's hash and the tokenizer's hash.
+// Checks role, width, K against the number of blocks, the base model's hash and the tokenizer's hash and size.
 RoleCheckpoint LoadRole(const RoleSource& source, Role role);
 
 }  // namespace nla
