@@ -5,7 +5,9 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "base/fail.h"
@@ -17,15 +19,30 @@ namespace {
 
 constexpr int64_t kBatchTokens = 2048;
 
+// Every score here is taken at norm sqrt(d) (formats.md section 1); sidecars write it with few digits.
+void CheckScale(const RoleSource& source, const ModelSidecar& sidecar) {
+  const double wanted = std::sqrt(static_cast<double>(sidecar.d_model));
+  const std::optional<double> scale = sidecar.mse_scale.Resolve(sidecar.d_model);
+  if (scale && std::abs(*scale - wanted) <= 1e-3 * wanted) return;
+  Fail({.where = (source.directory / "nla_meta.yaml").string() + ": extraction.mse_scale",
+        .what = "is not supported",
+        .found = scale ? fmt::format("{}", *scale) : "null",
+        .wanted = fmt::format("sqrt_d_model ({:.4f})", wanted),
+        .mend = "Its mse and FVE could not be compared with those of this program"});
+}
+
 }  // namespace
 
 Reconstructor Reconstructor::Load(const RoleSource& source) {
   RoleCheckpoint role = LoadRole(source, Role::kCritic);
+  CheckScale(source, role.sidecar);
   const std::vector<TokenId> suffix = CriticSuffixIds(role.tokenizer, role.sidecar.critic_template);
   if (role.sidecar.tokens && !role.sidecar.tokens->critic_suffix_ids.empty() &&
       role.sidecar.tokens->critic_suffix_ids != suffix) {
     Fail({.where = (source.directory / "nla_meta.yaml").string() + ": tokens.critic_suffix_ids",
           .what = "the live tokenizer cuts the template's tail differently",
+          .found = fmt::format("[{}]", fmt::join(role.sidecar.tokens->critic_suffix_ids, ", ")),
+          .wanted = fmt::format("[{}]", fmt::join(suffix, ", ")),
           .mend = "Use the tokenizer.json that the pair was trained with"});
   }
   return {std::move(role), suffix};

@@ -12,7 +12,7 @@ namespace nla {
 // Not thread-safe.
 class Reconstructor {
  public:
-  // Checks K against the blocks, the critic suffix against the template, and that prompts begin as the tokenizer wants.
+  // Checks what LoadRole checks, the critic suffix against the template, and that mse_scale is sqrt_d_model.
   static Reconstructor Load(const RoleSource& source);
 
   // One vector per explanation, [n, d] row-major, as the value head gives it (its norm means nothing).
