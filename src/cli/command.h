@@ -16,6 +16,8 @@ struct CommonOptions {
   uint64_t seed = 0;
   std::string log_level = "info";
   bool json = false;  // one JSON document on stdout, nothing else there
+  // What the program ends with: set to 1 by a command whose printed result says that something is wrong.
+  int exit_code = 0;
 };
 
 // Creates the subcommand with the common options attached. `example` is shown at the end of its --help.

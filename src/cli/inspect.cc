@@ -31,7 +31,7 @@ void AddInspect(CLI::App& root, CommonOptions& common) {
       for (const auto& [name, value] : found.facts) fmt::print("  {:<26} {}\n", name, value);
       for (const std::string& problem : found.problems) fmt::print("  problem: {}\n", problem);
     }
-    if (!found.problems.empty()) throw CLI::RuntimeError(1);
+    if (!found.problems.empty()) common.exit_code = 1;
   });
 }
 

@@ -144,7 +144,7 @@ int Main(const std::vector<std::string>& arguments) {
   const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   try {
     ParseAndRun(arguments, common);
-    return 0;
+    return common.exit_code;
   } catch (const Error& error) {
     return Report(error.what(), error.kind(), json);
   } catch (const std::bad_alloc&) {

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "base/fail.h"
 #include "data/activation_table.h"
@@ -27,7 +29,7 @@ void AddFact(Inspection& out, const std::string& name, const std::string& value)
 void Try(Inspection& out, const std::function<void()>& check) {
   try {
     check();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     if (std::find(out.problems.begin(), out.problems.end(), error.what()) == out.problems.end()) {
       out.problems.emplace_back(error.what());
     }
@@ -91,20 +93,25 @@ void AddSidecarFacts(const ModelSidecar& sidecar, Inspection& out) {
   AddFact(out, "created_by", sidecar.created_by);
 }
 
-void InspectRole(const fs::path& path, const fs::path& base, Inspection& out) {
+// Without the base model only the files themselves can be checked.
+void InspectAdapterFiles(const fs::path& path, Role role, Inspection& out) {
+  AddFact(out, "checked", "the sidecar and the adapter files alone; give --base DIR to check all");
+  ReadLoraSpec(path);
+  SafetensorsFile::Open(path / "adapter_model.safetensors");
+  if (role == Role::kCritic) SafetensorsFile::Open(path / "value_head.safetensors");
+}
+
+void InspectRole(const RoleSource& source, Inspection& out) {
+  const fs::path& path = source.directory;
   out.kind = "verbalizer or reconstructor";
   Try(out, [&] {
     const ModelSidecar sidecar = ReadModelSidecar(path);
     out.kind = sidecar.role == Role::kActor ? "verbalizer" : "reconstructor";
     AddSidecarFacts(sidecar, out);
     AddFact(out, "weights", HasAdapters(path) ? "adapters" : "whole");
-    if (HasAdapters(path) && base.empty()) {
-      AddFact(out, "checked", "the sidecar and adapter_config.json alone; give --base DIR to check all");
-      ReadLoraSpec(path);
-      return;
-    }
-    const RoleSource source{path, base, at::kBFloat16};
-    if (sidecar.role == Role::kActor) {
+    if (HasAdapters(path) && source.base.empty()) {
+      InspectAdapterFiles(path, sidecar.role, out);
+    } else if (sidecar.role == Role::kActor) {
       Verbalizer::Load(source);
     } else {
       Reconstructor::Load(source);
@@ -119,21 +126,33 @@ void InspectPair(const fs::path& path, const fs::path& base, Inspection& out) {
     AddFact(out, "base_model", pair.manifest.base_name);
     AddFact(out, "base_directory", pair.base.string());
     AddFact(out, "layer", std::to_string(pair.manifest.layer));
-    for (const char* role : {"av", "ar"}) {
+    for (const RoleSource& source : {pair.Actor(at::kBFloat16), pair.Critic(at::kBFloat16)}) {
       Inspection side;
-      InspectRole(path / role, pair.base, side);
+      InspectRole(source, side);
+      const std::string role = source.directory.filename().string();
       for (const auto& [name, value] : side.facts) AddFact(out, fmt::format("{}.{}", role, name), value);
       out.problems.insert(out.problems.end(), side.problems.begin(), side.problems.end());
     }
   });
 }
 
+void CompareWithSidecar(const fs::path& path, const char* field, int64_t found, int64_t wanted) {
+  if (found == wanted) return;
+  Fail({.where = fmt::format("{}: {}", SidecarPath(path).string(), field),
+        .what = "does not agree with the file",
+        .found = std::to_string(found),
+        .wanted = std::to_string(wanted),
+        .mend = "File and sidecar are of different runs: make the dataset again"});
+}
+
 void InspectDataset(const fs::path& path, Inspection& out) {
   out.kind = "dataset";
+  std::optional<std::pair<int64_t, int64_t>> rows_and_width;
   Try(out, [&] {
     ActivationReader reader = ActivationReader::Open(path);
     AddFact(out, "rows", std::to_string(reader.row_count()));
     AddFact(out, "d_model", std::to_string(reader.d_model()));
+    rows_and_width = {reader.row_count(), reader.d_model()};
     while (!reader.Next(4096).empty()) {  // every row is checked for NaN and Inf
     }
   });
@@ -143,7 +162,11 @@ void InspectDataset(const fs::path& path, Inspection& out) {
     AddFact(out, "stage", sidecar.stage);
     AddFact(out, "base_model", sidecar.base_model);
     AddFact(out, "layer", std::to_string(sidecar.layer_index));
-    AddFact(out, "row_count in the sidecar", std::to_string(sidecar.row_count));
+    if (!rows_and_width) return;
+    CompareWithSidecar(path, "row_count", sidecar.row_count, rows_and_width->first);
+    if (rows_and_width->first > 0) {
+      CompareWithSidecar(path, "extraction.d_model", sidecar.d_model, rows_and_width->second);
+    }
   });
 }
 
@@ -162,7 +185,7 @@ Inspection Inspect(const fs::path& path, const fs::path& base) {
   } else if (fs::exists(path / "pair.yaml")) {
     InspectPair(path, base, out);
   } else if (fs::exists(path / "nla_meta.yaml")) {
-    InspectRole(path, base, out);
+    InspectRole({path, base, at::kBFloat16}, out);
   } else if (fs::exists(path / "config.json")) {
     InspectCheckpoint(path, out);
   } else {
