@@ -112,6 +112,7 @@ void AddExplain(CLI::App& root, CommonOptions& common) {
   command->add_option("--tokens", options->tokens, "last, all, or numbers (0,3,-1)")->capture_default_str();
   command->add_flag("--parse-special", options->explain.parse_special, "let special spellings in the text be special");
   AddBaseOption(command, options->base);
+  AddSamplesOption(command, options->explain.verbalize);
   AddDecodingOptions(command, options->explain.verbalize);
   command->callback([options, &common] { Run(*options, common); });
 }

@@ -7,16 +7,25 @@ namespace nla::cli {
 
 void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options) {
   SamplingOptions& sampling = options.sampling;
-  command->add_option("--n", options.samples, "explanations of each activation")
+  command->add_option("--temperature", sampling.temperature, "0 is greedy")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--temperature", sampling.temperature, "0 is greedy")->capture_default_str();
-  command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")->capture_default_str();
-  command->add_option("--top-k", sampling.top_k, "the K most probable tokens; 0: all")->capture_default_str();
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--top-k", sampling.top_k, "the K most probable tokens; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--max-new-tokens", sampling.max_new_tokens, "longest reply")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--slots", options.slots, "explanations in flight")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+}
+
+void AddSamplesOption(CLI::App* command, VerbalizeOptions& options) {
+  command->add_option("--n", options.samples, "explanations of each activation")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
 }

@@ -9,8 +9,10 @@
 
 namespace nla::cli {
 
-// --n, --temperature, --top-p, --top-k, --max-new-tokens, --slots.
+// --temperature, --top-p, --top-k, --max-new-tokens, --slots.
 void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options);
+// --n.
+void AddSamplesOption(CLI::App* command, VerbalizeOptions& options);
 
 // --base: the base model of adapters.
 void AddBaseOption(CLI::App* command, std::string& base);

@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/pair_options.h"
 #include "data/activation_table.h"
+#include "datagen/explain_rows.h"
 #include "nla/verbalizer.h"
 
 namespace nla::cli {
@@ -21,6 +22,8 @@ struct Options {
   std::string activations;
   std::string column = "activation_vector";
   std::string out;
+  int64_t limit = 0;
+  bool replace = false;
   VerbalizeOptions verbalize;
 };
 
@@ -36,8 +39,30 @@ nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
           {"logprob", one.logprob}};
 }
 
+// --out FILE.parquet: the rows again, explained by the verbalizer.
+void WriteRows(const Options& options, const CommonOptions& common, at::ScalarType compute) {
+  const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
+  ExplainRowsOptions rows{.input = options.activations,
+                          .output = options.out,
+                          .verbalizer = options.actor,
+                          .verbalize = options.verbalize,
+                          .limit = options.limit,
+                          .replace = options.replace};
+  rows.verbalize.seed = common.seed;
+  const ExplainRowsResult result = ExplainRows(verbalizer, rows);
+  if (common.json) {
+    PrintJson({{"rows_in", result.rows_in},
+               {"rows_out", result.rows_out},
+               {"dropped", result.dropped},
+               {"out", options.out}});
+  } else {
+    fmt::print("{}: {} of {} rows explained\n", options.out, result.rows_out, result.rows_in);
+  }
+}
+
 void Run(Options options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
+  if (options.out.ends_with(".parquet")) return WriteRows(options, common, compute);
   ActivationReader reader = ActivationReader::Open(options.activations, options.column);
   const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
   CheckWidth(reader.d_model(), verbalizer.d_model(), options.activations);
@@ -78,8 +103,13 @@ void AddVerbalize(CLI::App& root, CommonOptions& common) {
   command->add_option("--av", options->actor, "verbalizer directory")->required();
   command->add_option("--activations", options->activations, "Parquet file with raw activations")->required();
   command->add_option("--column", options->column, "its column of vectors")->capture_default_str();
-  command->add_option("--out", options->out, "write one JSON object a line here");
+  command->add_option("--out", options->out,
+                      "write one JSON object a line here; *.parquet: the rows with their explanations");
+  command->add_option("--limit", options->limit, "with --out *.parquet: only the first N rows; 0: all")
+      ->capture_default_str();
+  command->add_flag("--replace", options->replace, "with --out *.parquet: lose what is there");
   AddBaseOption(command, options->base);
+  AddSamplesOption(command, options->verbalize);
   AddDecodingOptions(command, options->verbalize);
   command->callback([options, &common] { Run(*options, common); });
 }

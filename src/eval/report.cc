@@ -78,6 +78,7 @@ void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanatio
 }  // namespace
 
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
+  NLA_CHECK(options.verbalize.samples == 1);
   const Verbalizer verbalizer = Verbalizer::Load(pair.Actor(options.compute));
   const Reconstructor reconstructor = Reconstructor::Load(pair.Critic(options.compute));
   const int64_t d = verbalizer.d_model();
