@@ -178,9 +178,8 @@ int64_t WriteParts(const ExtractOptions& options, const Extractor& extractor, co
     more = static_cast<int64_t>(documents.size()) == kDocumentsPerPart;
     report.documents += static_cast<int64_t>(documents.size());
     if (parts.Has(chunk)) {
-      const nlohmann::json note = parts.Note(chunk);
-      report.tokens += note.at("tokens").get<int64_t>();
-      report.documents_without += note.at("documents_without").get<int64_t>();
+      report.tokens += parts.Count(chunk, "tokens");
+      report.documents_without += parts.Count(chunk, "documents_without");
       progress.StartAt(report.documents);
       continue;
     }
@@ -189,8 +188,9 @@ int64_t WriteParts(const ExtractOptions& options, const Extractor& extractor, co
     ActivationWriter writer(parts.Rows(chunk), RowSchema::kBase, extractor.d_model(), options.keep_text);
     writer.Append(rows);
     writer.Finish();
-    parts.Finish(chunk,
-                 {{"tokens", part.tokens}, {"documents_without", part.documents_without}, {"rows", rows.size()}});
+    parts.Finish(chunk, {{"tokens", part.tokens},
+                         {"documents_without", part.documents_without},
+                         {"rows", static_cast<int64_t>(rows.size())}});
     report.tokens += part.tokens;
     report.documents_without += part.documents_without;
     run_tokens += part.tokens;
@@ -205,7 +205,7 @@ NormSample MergeParts(const ExtractOptions& options, const Parts& parts, int64_t
   ActivationWriter writer(options.out, RowSchema::kBase, d_model, options.keep_text);
   NormSample norms;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    if (parts.Note(chunk).at("rows").get<int64_t>() == 0) continue;
+    if (parts.Count(chunk, "rows") == 0) continue;
     ActivationReader reader = ActivationReader::Open(parts.Rows(chunk));
     for (auto rows = reader.Next(kCopyRows); !rows.empty(); rows = reader.Next(kCopyRows)) {
       for (const ActivationRow& row : rows) norms.Add(row.activation);
@@ -214,6 +214,7 @@ NormSample MergeParts(const ExtractOptions& options, const Parts& parts, int64_t
   }
   report.rows = writer.row_count();
   if (report.rows == 0) {
+    parts.Remove();
     Fail({.where = options.corpus.front().string(),
           .what = fmt::format("gives no rows: none of {} documents has a token at position {} or later",
                               report.documents, options.positions.min_position),

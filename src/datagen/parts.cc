@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
 #include "base/fail.h"
 #include "base/file.h"
 
@@ -30,16 +34,25 @@ fs::path Parts::NotePath(int64_t chunk) const { return folder_ / fmt::format("ro
 bool Parts::Has(int64_t chunk) const { return fs::exists(NotePath(chunk)); }
 void Parts::Remove() const { fs::remove_all(folder_); }
 
-void Parts::Finish(int64_t chunk, const nlohmann::json& note) const {
-  WriteFileAtomically(NotePath(chunk), note.dump());
+Parts::~Parts() {
+  std::error_code ignored;
+  const fs::directory_iterator entries(folder_, ignored);
+  const bool finished_any = std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    return entry.path().extension() == ".json";
+  });
+  if (!finished_any) fs::remove_all(folder_, ignored);
 }
 
-nlohmann::json Parts::Note(int64_t chunk) const {
-  nlohmann::json note = nlohmann::json::parse(ReadFile(NotePath(chunk), kLargestNote), nullptr, false);
-  if (!note.is_object()) {
+void Parts::Finish(int64_t chunk, const std::map<std::string, int64_t>& note) const {
+  WriteFileAtomically(NotePath(chunk), nlohmann::json(note).dump());
+}
+
+int64_t Parts::Count(int64_t chunk, const std::string& name) const {
+  const nlohmann::json note = nlohmann::json::parse(ReadFile(NotePath(chunk), kLargestNote), nullptr, false);
+  if (!note.is_object() || !note.contains(name) || !note[name].is_number_unsigned()) {
     Fail({.where = NotePath(chunk).string(), .what = "is damaged", .mend = "Delete the file; its chunk is made again"});
   }
-  return note;
+  return note[name];
 }
 
 }  // namespace nla

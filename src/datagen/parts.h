@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <map>
 #include <string>
 
 namespace nla {
@@ -13,13 +13,18 @@ class Parts {
  public:
   // Refuses a folder that holds another run's work, unless `replace`, which empties it.
   Parts(const std::filesystem::path& output, const std::string& run_key, bool replace);
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+  // A run that finished no chunk leaves no folder.
+  ~Parts();
 
   // Where a chunk's rows go (Parquet).
   std::filesystem::path Rows(int64_t chunk) const;
   // A chunk is there when its note is: the note is written after its rows.
   bool Has(int64_t chunk) const;
-  void Finish(int64_t chunk, const nlohmann::json& note) const;
-  nlohmann::json Note(int64_t chunk) const;
+  void Finish(int64_t chunk, const std::map<std::string, int64_t>& note) const;
+  // A count of the chunk's note.
+  int64_t Count(int64_t chunk, const std::string& name) const;
   // Deletes the folder: the output is whole.
   void Remove() const;
 
