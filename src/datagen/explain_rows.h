@@ -1,0 +1,31 @@
+// Rows explained by a trained verbalizer in place of a label provider: what a reconstructor trains on to learn how far
+// that verbalizer can be trusted, and what `score` takes to measure the round trip by hand.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "nla/verbalizer.h"
+
+namespace nla {
+
+struct ExplainRowsOptions {
+  std::filesystem::path input;   // any rows with activations and their sidecar
+  std::filesystem::path output;  // the same rows with the verbalizer's api_explanation
+  std::string verbalizer;        // name in the sidecar: the verbalizer's directory
+  VerbalizeOptions verbalize;    // one sample a row
+  int64_t limit = 0;             // only the first rows; 0: all
+  bool replace = false;
+};
+
+struct ExplainRowsResult {
+  int64_t rows_in = 0;
+  int64_t rows_out = 0;
+  int64_t dropped = 0;  // replies without both tags
+};
+
+// Works in `<output>.parts/` and goes on there after a crash or Ctrl-C.
+ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, const ExplainRowsOptions& options);
+
+}  // namespace nla
