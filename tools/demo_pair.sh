@@ -59,14 +59,23 @@ build ar_sft "$data/ar_sft_explained.parquet" "$data/ar_sft_ordered.parquet"
 "$nla" shuffle --input "$data/av_sft_ordered.parquet" --out "$data/av_sft.parquet" --seed 1
 "$nla" shuffle --input "$data/ar_sft_ordered.parquet" --out "$data/ar_sft.parquet" --seed 1
 
-for role in ar av; do
-  [[ -d $runs/$role/final ]] || "$nla" train $role recipes/demo.yaml --set "train_$role.out=$runs/$role" \
-    $([[ -d $runs/$role ]] && echo --resume)
-done
+# train ROLE RUN [--set …]: one run of the recipe's section, taken up again where it stopped.
+train() {
+  local role=$1 run=$2
+  shift 2
+  [[ -d $runs/$run/final ]] && return
+  local resume=()
+  [[ -d $runs/$run ]] && resume=(--resume)
+  "$nla" train "$role" recipes/demo.yaml --set "train_$role.out=$runs/$run" "$@" "${resume[@]}"
+}
+train av av
+train ar ar_first
+# A second round of the reconstructor, warm from the first.
+train ar ar --set "train_ar.init=$runs/ar_first/final" --set train_ar.lr=1.0e-3 --set train_ar.steps=560
 
 "$nla" pair --av "$runs/av/final" --ar "$runs/ar/final" --base "$model" --dataset "$data/heldout.parquet" --out "$out" --replace
 cp "$data/heldout.parquet" "$data/heldout.parquet.nla_meta.yaml" demo/
-cp "$runs/ar/metrics.jsonl" demo/metrics_ar.jsonl
+cat "$runs/ar_first/metrics.jsonl" "$runs/ar/metrics.jsonl" >demo/metrics_ar.jsonl
 cp "$runs/av/metrics.jsonl" demo/metrics_av.jsonl
 "$nla" report --pair "$out" --dataset demo/heldout.parquet --html demo/report.html --json >demo/report.json
 "$nla" report --pair "$out" --dataset demo/heldout.parquet
