@@ -21,16 +21,17 @@ at::Tensor ScaleRows(const at::Tensor& rows, const at::Tensor& norms) {
   return at::where(own > 0, rows * (norms / own), at::zeros_like(rows));
 }
 
-void CheckFinite(const at::Tensor& activations) {
-  const at::Tensor finite = at::isfinite(activations).all(1);
-  for (int64_t row = 0; row < finite.size(0); ++row) {
-    if (!finite[row].item<bool>()) {
+}  // namespace
+
+void CheckFinite(const at::Tensor& activations_SD) {
+  const at::Tensor finite_S = at::isfinite(activations_SD).all(1);
+  if (finite_S.all().item<bool>()) return;
+  for (int64_t row = 0; row < finite_S.size(0); ++row) {
+    if (!finite_S[row].item<bool>()) {
       Fail({.where = fmt::format("activation {}", row), .what = "holds NaN or Inf", .wanted = "finite numbers"});
     }
   }
 }
-
-}  // namespace
 
 at::Tensor ScaledActivations(const at::Tensor& activations_SD, const Scale& scale) {
   NLA_CHECK(activations_SD.scalar_type() == at::kFloat);

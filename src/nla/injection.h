@@ -19,7 +19,9 @@ struct InjectionOptions {
 at::Tensor Inject(const at::Tensor& hidden_TD, const at::Tensor& activations_SD, const at::Tensor& sites_S,
                   const InjectionOptions& options);
 
-// Rows of activations at the injected norm, fp32 [S, D]. NaN or Inf is an error that names the row.
+// NaN or Inf is an error that names the row.
+void CheckFinite(const at::Tensor& activations_SD);
+// Rows of activations at the injected norm, fp32 [S, D], checked as above.
 at::Tensor ScaledActivations(const at::Tensor& activations_SD, const Scale& scale);
 
 }  // namespace nla

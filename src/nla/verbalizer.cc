@@ -28,6 +28,7 @@ void Verbalizer::Run(std::span<const float> activations, const VerbalizeOptions&
   if (rows == 0) return;
   const at::Tensor vectors_ND = at::from_blob(const_cast<float*>(activations.data()), {rows, d}, at::kFloat);
   const InjectionOptions injection{role_.sidecar.injection_rule, role_.sidecar.injection_scale};
+  CheckFinite(vectors_ND);  // all rows before work on the first begins
   const std::span<const TokenId> ids(prompt_.ids);
   const at::Tensor tail_TD = role_.decoder.Embed(ids.subspan(prompt_.site));
   const at::Tensor first_row = at::zeros({1}, at::kLong);
