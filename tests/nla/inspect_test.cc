@@ -1,0 +1,127 @@
+// Inspection: every kind is recognised, sound things have no problem, damaged ones have one that names the file.
+#include "nla/inspect.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error_testing.h"
+#include "base/file.h"
+#include "nla/tiny_pair_testing.h"
+
+namespace nla {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+class InspectTest : public testing::Test {
+ protected:
+  TinyPair tiny_;
+};
+
+TEST_F(InspectTest, SoundThings) {
+  const Inspection base = Inspect(tiny_ / "base");
+  EXPECT_EQ(base.kind, "checkpoint");
+  EXPECT_THAT(base.problems, IsEmpty());
+  EXPECT_THAT(base.facts, AllOf(Contains(Pair("model_type", "llama")), Contains(Pair("blocks", "3")),
+                                Contains(Pair("d_model", "64")), Contains(Pair("vocabulary", "288"))));
+
+  const Inspection weights = Inspect(tiny_ / "base" / "model.safetensors");
+  EXPECT_EQ(weights.kind, "safetensors");
+  EXPECT_THAT(weights.problems, IsEmpty());
+  EXPECT_THAT(weights.facts, AllOf(Contains(Pair("tensors", "29")), Contains(Pair("tensors of F32", "29"))));
+
+  const Inspection actor = Inspect(tiny_ / "av_whole");
+  EXPECT_EQ(actor.kind, "verbalizer");
+  EXPECT_THAT(actor.problems, IsEmpty());
+  EXPECT_THAT(actor.facts, AllOf(Contains(Pair("weights", "whole")), Contains(Pair("layer", "1"))));
+
+  const Inspection critic = Inspect(tiny_ / "ar", tiny_ / "base");
+  EXPECT_EQ(critic.kind, "reconstructor");
+  EXPECT_THAT(critic.problems, IsEmpty());
+  EXPECT_THAT(critic.facts, Contains(Pair("weights", "adapters")));
+
+  const Inspection gguf = Inspect(NLA_SOURCE_DIR "/tests/weights/golden/tiny_llama.gguf");
+  EXPECT_EQ(gguf.kind, "gguf");
+  EXPECT_THAT(gguf.problems, IsEmpty());
+  EXPECT_THAT(gguf.facts, Contains(Pair("architecture", "llama")));
+}
+
+TEST_F(InspectTest, Pairs) {
+  tiny_.Assemble("pair", "av", "ar_whole");
+  const Inspection pair = Inspect(tiny_ / "pair");
+  EXPECT_EQ(pair.kind, "pair");
+  EXPECT_THAT(pair.problems, IsEmpty());
+  EXPECT_THAT(pair.facts, AllOf(Contains(Pair("layer", "1")), Contains(Pair("av.weights", "adapters")),
+                                Contains(Pair("ar.weights", "whole"))));
+  fs::resize_file(tiny_ / "pair" / "ar" / "model.safetensors", 1000);
+  EXPECT_THAT(Inspect(tiny_ / "pair").problems, ElementsAre(HasSubstr("pair/ar/model.safetensors")));
+  fs::rename(tiny_ / "base", tiny_ / "moved");
+  EXPECT_THAT(Inspect(tiny_ / "pair").problems, ElementsAre(HasSubstr("base_model.path")));
+  EXPECT_THAT(Inspect(tiny_ / "pair", tiny_ / "moved").problems, ElementsAre(HasSubstr("ar/model.safetensors")));
+}
+
+TEST_F(InspectTest, AdaptersWithoutABaseAreCheckedAsFarAsTheyGo) {
+  const Inspection sound = Inspect(tiny_ / "av");
+  EXPECT_THAT(sound.problems, IsEmpty());
+  EXPECT_THAT(sound.facts, Contains(Pair("checked", HasSubstr("--base DIR"))));
+  fs::resize_file(tiny_ / "av" / "adapter_model.safetensors", 3000);
+  EXPECT_THAT(Inspect(tiny_ / "av").problems, ElementsAre(HasSubstr("av/adapter_model.safetensors")));
+  fs::remove(tiny_ / "ar" / "value_head.safetensors");
+  EXPECT_THAT(Inspect(tiny_ / "ar").problems, ElementsAre(HasSubstr("ar/value_head.safetensors")));
+}
+
+TEST_F(InspectTest, DamagedThings) {
+  fs::resize_file(tiny_ / "base" / "model.safetensors", fs::file_size(tiny_ / "base" / "model.safetensors") - 4);
+  EXPECT_THAT(Inspect(tiny_ / "base" / "model.safetensors").problems, ElementsAre(HasSubstr("model.safetensors")));
+  EXPECT_THAT(Inspect(tiny_ / "base").problems, ElementsAre(HasSubstr("base/model.safetensors")));
+
+  WriteFileAtomically(tiny_ / "av" / "nla_meta.yaml", "kind: [");
+  const Inspection sidecar = Inspect(tiny_ / "av");
+  EXPECT_EQ(sidecar.kind, "verbalizer or reconstructor");
+  EXPECT_THAT(sidecar.problems, ElementsAre(HasSubstr("av/nla_meta.yaml: is not YAML")));
+
+  WriteFileAtomically(tiny_ / "cut.gguf",
+                      ReadFile(NLA_SOURCE_DIR "/tests/weights/golden/tiny_llama.gguf").substr(0, 99));
+  EXPECT_THAT(Inspect(tiny_ / "cut.gguf").problems, ElementsAre(HasSubstr("cut.gguf")));
+
+  fs::remove(tiny_ / "av_whole" / "tokenizer.json");
+  EXPECT_THAT(Inspect(tiny_ / "av_whole").problems, ElementsAre(HasSubstr("tokenizer.json")));
+}
+
+TEST_F(InspectTest, Datasets) {
+  const fs::path path = tiny_.WriteHeldOut(20, true);
+  const Inspection sound = Inspect(path);
+  EXPECT_EQ(sound.kind, "dataset");
+  EXPECT_THAT(sound.problems, IsEmpty());
+  EXPECT_THAT(sound.facts, AllOf(Contains(Pair("rows", "20")), Contains(Pair("d_model", "64")),
+                                 Contains(Pair("stage", "base")), Contains(Pair("layer", "1"))));
+  DatasetSidecar sidecar = ReadDatasetSidecar(path);
+  sidecar.row_count = 21;
+  WriteDatasetSidecar(path, sidecar);
+  EXPECT_THAT(Inspect(path).problems, ElementsAre(AllOf(HasSubstr("heldout.parquet.nla_meta.yaml: row_count"),
+                                                        HasSubstr("found 21"), HasSubstr("wanted 20"))));
+  sidecar.row_count = 20;
+  sidecar.d_model = 32;
+  WriteDatasetSidecar(path, sidecar);
+  EXPECT_THAT(Inspect(path).problems, ElementsAre(HasSubstr("extraction.d_model")));
+  fs::remove(SidecarPath(path));
+  EXPECT_THAT(Inspect(path).problems, ElementsAre(HasSubstr("nla_meta.yaml")));
+  WriteFileAtomically(path, ReadFile(path).substr(0, 2000));
+  EXPECT_THAT(Inspect(path).problems, Contains(HasSubstr("heldout.parquet")));
+}
+
+TEST_F(InspectTest, UnknownThings) {
+  WriteFileAtomically(tiny_ / "notes.txt", "hello");
+  EXPECT_EQ(Inspect(tiny_ / "notes.txt").kind, "unknown");
+  EXPECT_THAT(Inspect(tiny_ / "notes.txt").problems, ElementsAre(HasSubstr("notes.txt: not a .safetensors")));
+  EXPECT_EQ(Inspect(tiny_.path()).kind, "unknown");
+  EXPECT_THAT(Refusal([&] { Inspect(tiny_ / "nothing"); }), HasSubstr("nothing: there is no such file or folder"));
+}
+
+}  // namespace
+}  // namespace nla

@@ -1,0 +1,124 @@
+// What loading one side of a pair checks: each wrong fact is an error that names the file and the field.
+#include "nla/role_checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error_testing.h"
+#include "base/file.h"
+#include "model/tensor_io.h"
+#include "nla/tiny_pair_testing.h"
+#include "nla/verbalizer.h"
+
+namespace nla {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class RoleTest : public testing::Test {
+ protected:
+  std::string Load(const std::string& side, Role role) {
+    return Refusal([&] { LoadRole(tiny_.Source(side), role); });
+  }
+  std::string LoadCritic(const std::string& side) { return Load(side, Role::kCritic); }
+  std::string LoadActor(const std::string& side) { return Load(side, Role::kActor); }
+  TinyPair tiny_;
+};
+
+TEST_F(RoleTest, AllSidesLoad) {
+  for (const char* side : {"av", "av_whole", "av_known"}) EXPECT_EQ(LoadActor(side), "accepted") << side;
+  for (const char* side : {"ar", "ar_whole"}) EXPECT_EQ(LoadCritic(side), "accepted") << side;
+  // Whole sides need no base model.
+  EXPECT_EQ(Refusal([&] { LoadRole({tiny_ / "ar_whole", {}, at::kFloat, {}}, Role::kCritic); }), "accepted");
+}
+
+TEST_F(RoleTest, RefusesTheOtherRole) {
+  EXPECT_THAT(LoadActor("ar"), AllOf(HasSubstr("ar/nla_meta.yaml: role"), HasSubstr("actor")));
+  EXPECT_THAT(LoadCritic("av"), AllOf(HasSubstr("av/nla_meta.yaml: role"), HasSubstr("critic")));
+}
+
+TEST_F(RoleTest, RefusesAnotherWidth) {
+  EditSidecar(tiny_ / "av_whole", [](ModelSidecar& s) { s.d_model = 128; });
+  EXPECT_THAT(LoadActor("av_whole"),
+              AllOf(HasSubstr("av_whole/nla_meta.yaml: d_model"), HasSubstr("found 128"), HasSubstr("wanted 64")));
+}
+
+TEST_F(RoleTest, RefusesAnotherTokenizer) {
+  EditSidecar(tiny_ / "ar_whole", [](ModelSidecar& s) { s.tokenizer_hash = std::string(64, '0'); });
+  EXPECT_THAT(LoadCritic("ar_whole"),
+              AllOf(HasSubstr("ar_whole/nla_meta.yaml: nla_cpp.tokenizer_hash"), HasSubstr("0000000000000000…")));
+  // Not recorded: nothing to compare.
+  EditSidecar(tiny_ / "ar_whole", [](ModelSidecar& s) { s.tokenizer_hash.clear(); });
+  EXPECT_EQ(LoadCritic("ar_whole"), "accepted");
+}
+
+TEST_F(RoleTest, RefusesATokenizerLargerThanTheModel) {
+  EditJson(tiny_ / "av_whole" / "tokenizer.json", [](nlohmann::json& tokenizer) {
+    nlohmann::json token = tokenizer["added_tokens"].back();
+    token["id"] = 288;
+    token["content"] = "<|more|>";
+    tokenizer["added_tokens"].push_back(token);
+  });
+  EXPECT_THAT(LoadActor("av_whole"), AllOf(HasSubstr("av_whole: the tokenizer has ids that the model has no embedding"),
+                                           HasSubstr("found 289")));
+}
+
+TEST_F(RoleTest, RefusesAdaptersOverOtherWeights) {
+  Decoder base = Decoder::Load(Checkpoint::Open(tiny_ / "base"), {});
+  base.Weights().back().tensor.mutable_data_ptr<float>()[5] += 1e-3F;
+  WriteTensors(tiny_ / "base" / "model.safetensors", base.Weights(), at::kFloat);
+  EXPECT_THAT(LoadActor("av"), AllOf(HasSubstr("/base: is not the base model that"), HasSubstr("--base")));
+  EXPECT_THAT(LoadCritic("ar"), HasSubstr("/base: is not the base model that"));
+  EXPECT_EQ(LoadActor("av_whole"), "accepted");
+  // A hash that the caller has is taken instead of another pass over the weights.
+  RoleSource source = tiny_.Source("av");
+  source.base_hash = ReadModelSidecar(tiny_ / "av").base_weights_hash;
+  EXPECT_EQ(Refusal([&] { LoadRole(source, Role::kActor); }), "accepted");
+}
+
+TEST_F(RoleTest, RefusesAdaptersWithoutABase) {
+  EXPECT_THAT(Refusal([&] {
+                LoadRole({tiny_ / "av", {}, at::kFloat, {}}, Role::kActor);
+              }),
+              AllOf(HasSubstr("/av: holds adapters alone"), HasSubstr("--base DIR")));
+}
+
+TEST_F(RoleTest, RefusesAMissingOrWrongLayer) {
+  EditSidecar(tiny_ / "ar", [](ModelSidecar& s) { s.layer.reset(); });
+  EXPECT_THAT(LoadCritic("ar"), HasSubstr("ar/nla_meta.yaml: critic.extraction_layer_index: is missing"));
+  EditSidecar(tiny_ / "ar", [](ModelSidecar& s) { s.layer = 3; });
+  EXPECT_THAT(LoadCritic("ar"), AllOf(HasSubstr("ar/nla_meta.yaml: critic.extraction_layer_index"),
+                                      HasSubstr("found K = 3"), HasSubstr("at most 2")));
+  // A whole reconstructor has K + 1 blocks, neither fewer nor more.
+  for (const int64_t layer : {0, 2}) {
+    EditSidecar(tiny_ / "ar_whole", [&](ModelSidecar& s) { s.layer = layer; });
+    EXPECT_THAT(LoadCritic("ar_whole"),
+                AllOf(HasSubstr("critic.extraction_layer_index"), HasSubstr("wanted 1 (num_hidden_layers - 1 of")));
+  }
+}
+
+TEST_F(RoleTest, RefusesAMissingOrWrongValueHead) {
+  const fs::path head = tiny_ / "ar_whole" / "value_head.safetensors";
+  fs::rename(head, tiny_ / "head");
+  EXPECT_THAT(LoadCritic("ar_whole"), HasSubstr("ar_whole/value_head.safetensors"));
+  WriteTensors(head, {{"bias", at::Tensor(LoadRole(tiny_.Source("ar"), Role::kCritic).value_head)}}, at::kFloat);
+  EXPECT_THAT(LoadCritic("ar_whole"), HasSubstr("value_head.safetensors: tensor weight is missing"));
+  WriteTensors(head, {{"weight", LoadRole(tiny_.Source("ar"), Role::kCritic).value_head.narrow(0, 0, 63)}}, at::kFloat);
+  EXPECT_THAT(LoadCritic("ar_whole"),
+              AllOf(HasSubstr("value_head.safetensors: weight: shape"), HasSubstr("found [63, 64]")));
+}
+
+TEST_F(RoleTest, RefusesAVerbalizerWhosePromptHasAnotherMarker) {
+  EditSidecar(tiny_ / "av", [](ModelSidecar& s) { s.tokens->injection_right_neighbor_id += 1; });
+  EXPECT_THAT(Refusal([&] { Verbalizer::Load(tiny_.Source("av")); }), HasSubstr("tokens.injection_right_neighbor_id"));
+}
+
+TEST_F(RoleTest, RefusesCutAdapters) {
+  const fs::path adapters = tiny_ / "av" / "adapter_model.safetensors";
+  fs::resize_file(adapters, fs::file_size(adapters) - 1);
+  EXPECT_THAT(LoadActor("av"), HasSubstr("av/adapter_model.safetensors"));
+}
+
+}  // namespace
+}  // namespace nla
