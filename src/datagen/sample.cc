@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/progress.h"
 #include "model/generator.h"
 
@@ -39,17 +40,63 @@ std::vector<std::string> ReadPrompts(const fs::path& path, int64_t limit) {
   return prompts;
 }
 
-// What an earlier run finished: index -> line. A torn last line is ignored.
-std::map<int64_t, ordered_json> ReadPartial(const fs::path& path, const std::vector<std::string>& prompts) {
-  std::map<int64_t, ordered_json> done;
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) {
-    const ordered_json value = ordered_json::parse(line, nullptr, false);
-    if (!value.is_object() || !value.contains("index") || !value.contains("text")) continue;
-    const int64_t index = value["index"];
-    if (index < static_cast<int64_t>(prompts.size()) && value["prompt"] == prompts[index]) done[index] = value;
+// The texts that are done, in a file that grows by one line a text: first what the texts depend on, then the texts.
+class Partial {
+ public:
+  // Takes up what an earlier run finished; a torn line is made again. Refuses another run's work.
+  Partial(fs::path path, const std::string& run_key, const std::vector<std::string>& prompts) : path_(std::move(path)) {
+    std::ifstream in(path_);
+    for (std::string line; std::getline(in, line);) Take(ordered_json::parse(line, nullptr, false), run_key, prompts);
+    if (path_.has_parent_path()) fs::create_directories(path_.parent_path());
+    log_.open(path_, std::ios::app);
+    // A line of its own also after a torn one.
+    Write(ordered_json{{"run_key", run_key}});
   }
-  return done;
+
+  Partial(const Partial&) = delete;
+  Partial& operator=(const Partial&) = delete;
+  // A run that finished no text leaves no file.
+  ~Partial() {
+    std::error_code ignored;
+    if (done_.empty()) fs::remove(path_, ignored);
+  }
+
+  const std::map<int64_t, ordered_json>& done() const { return done_; }
+  void Add(int64_t index, ordered_json line) {
+    Write(line);
+    done_[index] = std::move(line);
+  }
+
+ private:
+  void Take(ordered_json value, const std::string& run_key, const std::vector<std::string>& prompts) {
+    if (!value.is_object()) return;
+    if (value.value("run_key", ordered_json(run_key)) != run_key) {
+      Fail({.where = path_.string(),
+            .what = "holds the unfinished work of another run (other model or other options)",
+            .mend = "Give the options of that run to finish it, or delete the file"});
+    }
+    const ordered_json index = value.value("index", ordered_json());
+    if (!index.is_number_unsigned() || index.get<uint64_t>() >= prompts.size()) return;
+    if (value.value("prompt", ordered_json()) != prompts[index] || !value.value("text", ordered_json()).is_string())
+      return;
+    done_[index] = std::move(value);
+  }
+  void Write(const ordered_json& line) {
+    log_ << "\n" << line.dump() << "\n" << std::flush;
+    if (!log_) Fail({.where = path_.string(), .what = "cannot be written", .mend = "Free disk space and run again"});
+  }
+
+  fs::path path_;
+  std::ofstream log_;
+  std::map<int64_t, ordered_json> done_;
+};
+
+std::string RunKeyOf(const LanguageModel& model, const SampleOptions& options) {
+  const SamplingOptions& s = options.sampling;
+  return Sha256Hex(fmt::format("sample\n{}\n{} {}\n{} {} {} {}\nseed {}\n",
+                               Checkpoint::Open(model.directory).WeightsHash(), model.tokenizer.hash(),
+                               model.decoder.compute() == at::kFloat ? "fp32" : "bf16", s.temperature, s.top_p, s.top_k,
+                               s.max_new_tokens, options.seed));
 }
 
 void WriteInOrder(const fs::path& out, const std::map<int64_t, ordered_json>& done) {
@@ -65,20 +112,19 @@ void WriteInOrder(const fs::path& out, const std::map<int64_t, ordered_json>& do
 
 SampleReport SampleCorpus(const LanguageModel& model, const SampleOptions& options) {
   const std::vector<std::string> prompts = ReadPrompts(options.prompts, options.limit);
-  fs::path partial = options.out;
-  partial += ".partial";
-  std::map<int64_t, ordered_json> done = ReadPartial(partial, prompts);
+  fs::path partial_path = options.out;
+  partial_path += ".partial";
+  Partial partial(partial_path, RunKeyOf(model, options), prompts);
   std::vector<int64_t> open;
   for (int64_t i = 0; i < static_cast<int64_t>(prompts.size()); ++i) {
-    if (!done.contains(i)) open.push_back(i);
+    if (!partial.done().contains(i)) open.push_back(i);
   }
   SamplingOptions sampling = options.sampling;
   const std::optional<TokenId> end = model.tokenizer.Find(model.chat.end_of_turn());
   if (end) sampling.stop_ids.push_back(*end);
   Generator generator(model.decoder, sampling, options.slots);
-  std::ofstream log(partial, std::ios::app);
   Progress progress("sample", "texts", static_cast<int64_t>(prompts.size()));
-  progress.StartAt(static_cast<int64_t>(done.size()));
+  progress.StartAt(static_cast<int64_t>(partial.done().size()));
   SampleReport report;
   generator.Run(
       static_cast<int64_t>(open.size()),
@@ -91,18 +137,15 @@ SampleReport SampleCorpus(const LanguageModel& model, const SampleOptions& optio
         ordered_json line = {{"index", open[i]}, {"prompt", prompts[open[i]]}};
         line["text"] = model.tokenizer.Decode(result.ids);
         line["tokens"] = result.ids.size();
-        log << line.dump() << "\n" << std::flush;
-        if (!log)
-          Fail({.where = partial.string(), .what = "cannot be written", .mend = "Free disk space and run again"});
         report.tokens += static_cast<int64_t>(result.ids.size());
-        done[open[i]] = std::move(line);
-        progress.Update(static_cast<int64_t>(done.size()),
+        partial.Add(open[i], std::move(line));
+        progress.Update(static_cast<int64_t>(partial.done().size()),
                         fmt::format("{:.0f} tokens/s", report.tokens / progress.seconds()));
       });
-  report.documents = static_cast<int64_t>(done.size());
+  report.documents = static_cast<int64_t>(partial.done().size());
   report.tokens_per_second = static_cast<double>(report.tokens) / std::max(progress.seconds(), 1e-9);
-  WriteInOrder(options.out, done);
-  fs::remove(partial);
+  WriteInOrder(options.out, partial.done());
+  fs::remove(partial_path);
   return report;
 }
 
