@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "datagen/parts.h"
 #include "datagen/stage_io.h"
 
 namespace nla {
@@ -18,46 +18,6 @@ namespace {
 
 constexpr int64_t kChunkRows = 512;
 constexpr int64_t kFewestFeatures = 2;
-constexpr uint64_t kLargestNote = 1 << 20;
-
-// The folder of finished chunks. A chunk is there when its note is: the note is written after its rows.
-class Parts {
- public:
-  Parts(const fs::path& output, const std::string& run_key, bool replace)
-      : folder_(output.string() + ".parts"), key_file_(folder_ / "run_key") {
-    if (replace) fs::remove_all(folder_);
-    if (fs::exists(key_file_) && ReadFile(key_file_, kLargestNote) != run_key) {
-      Fail({.where = folder_.string(),
-            .what = "holds the unfinished work of another run (other input or other options)",
-            .mend = "Give the options of that run to finish it, or pass --replace to lose it"});
-    }
-    fs::create_directories(folder_);
-    WriteFileAtomically(key_file_, run_key);
-  }
-
-  fs::path Rows(int64_t chunk) const { return folder_ / fmt::format("rows_{:08}.parquet", chunk); }
-  bool Has(int64_t chunk) const { return fs::exists(Note(chunk)); }
-
-  void Finish(int64_t chunk, const std::map<std::string, int64_t>& dropped) const {
-    WriteFileAtomically(Note(chunk), nlohmann::json{{"dropped", dropped}}.dump());
-  }
-  std::map<std::string, int64_t> Dropped(int64_t chunk) const {
-    try {
-      return nlohmann::json::parse(ReadFile(Note(chunk), kLargestNote)).at("dropped");
-    } catch (const nlohmann::json::exception& error) {
-      Fail({.where = Note(chunk).string(),
-            .what = fmt::format("is damaged ({})", error.what()),
-            .mend = "Delete the file; its chunk is made again"});
-    }
-  }
-  void Remove() const { fs::remove_all(folder_); }
-
- private:
-  fs::path Note(int64_t chunk) const { return folder_ / fmt::format("rows_{:08}.json", chunk); }
-
-  fs::path folder_;
-  fs::path key_file_;
-};
 
 int64_t CountFeatures(std::string_view explanation) {
   int64_t features = 1;
@@ -102,7 +62,7 @@ void LabelChunk(const Parts& parts, int64_t chunk, ActivationReader& reader, Lab
 // Puts the chunks together and counts.
 void Merge(const Parts& parts, int64_t chunks, int64_t d_model, const fs::path& output, LabelResult& result) {
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    for (const auto& [reason, count] : parts.Dropped(chunk)) result.dropped[reason] += count;
+    for (const auto& [reason, count] : parts.Note(chunk)) result.dropped[reason] += count;
   }
   int64_t lost = 0;
   for (const auto& [reason, count] : result.dropped) lost += count;

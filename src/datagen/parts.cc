@@ -15,6 +15,10 @@ namespace {
 
 constexpr uint64_t kLargestNote = 1 << 20;
 
+[[noreturn]] void FailDamaged(const fs::path& note) {
+  Fail({.where = note.string(), .what = "is damaged", .mend = "Delete the file; its chunk is made again"});
+}
+
 }  // namespace
 
 Parts::Parts(const fs::path& output, const std::string& run_key, bool replace) : folder_(output.string() + ".parts") {
@@ -47,12 +51,20 @@ void Parts::Finish(int64_t chunk, const std::map<std::string, int64_t>& note) co
   WriteFileAtomically(NotePath(chunk), nlohmann::json(note).dump());
 }
 
-int64_t Parts::Count(int64_t chunk, const std::string& name) const {
+std::map<std::string, int64_t> Parts::Note(int64_t chunk) const {
   const nlohmann::json note = nlohmann::json::parse(ReadFile(NotePath(chunk), kLargestNote), nullptr, false);
-  if (!note.is_object() || !note.contains(name) || !note[name].is_number_unsigned()) {
-    Fail({.where = NotePath(chunk).string(), .what = "is damaged", .mend = "Delete the file; its chunk is made again"});
-  }
-  return note[name];
+  const bool sound = note.is_object() && std::all_of(note.begin(), note.end(), [](const nlohmann::json& count) {
+                       return count.is_number_unsigned();
+                     });
+  if (!sound) FailDamaged(NotePath(chunk));
+  return note;
+}
+
+int64_t Parts::Count(int64_t chunk, const std::string& name) const {
+  const auto note = Note(chunk);
+  const auto found = note.find(name);
+  if (found == note.end()) FailDamaged(NotePath(chunk));
+  return found->second;
 }
 
 }  // namespace nla

@@ -23,7 +23,8 @@ class Parts {
   // A chunk is there when its note is: the note is written after its rows.
   bool Has(int64_t chunk) const;
   void Finish(int64_t chunk, const std::map<std::string, int64_t>& note) const;
-  // A count of the chunk's note.
+  // The chunk's note, and one count of it.
+  std::map<std::string, int64_t> Note(int64_t chunk) const;
   int64_t Count(int64_t chunk, const std::string& name) const;
   // Deletes the folder: the output is whole.
   void Remove() const;

@@ -146,7 +146,7 @@ TEST(LabelStage, GoesOnAfterAKill) {
   ActivationWriter writer(parts / "rows_00000000.parquet", RowSchema::kExplained, 4);
   writer.Append(first);
   writer.Finish();
-  WriteFileAtomically(parts / "rows_00000000.json", R"({"dropped": {"empty text": 1}})");
+  WriteFileAtomically(parts / "rows_00000000.json", R"({"empty text": 1})");
   WriteFileAtomically(parts / "rows_00000001.parquet", "half");
 
   const LabelResult result = Label(Options(folder));
@@ -175,7 +175,7 @@ TEST(LabelStage, ADamagedNoteIsNamed) {
   Label(Options(folder));
   const std::string key = FindExtra(ReadDatasetSidecar(folder / "explained.parquet"), "run_key");
   fs::remove(folder / "explained.parquet");
-  for (const char* note : {"", "{", "[]", R"({"dropped": 3})", R"({"dropped": {"x": "y"}})"}) {
+  for (const char* note : {"", "{", "[]", R"({"empty text": -3})", R"({"empty text": "y"})"}) {
     WriteFileForTest(folder / "explained.parquet.parts/run_key", key);
     WriteFileForTest(folder / "explained.parquet.parts/rows_00000000.json", note);
     EXPECT_THAT(MessageOf(Options(folder)), AllOf(HasSubstr("rows_00000000.json"), HasSubstr("damaged"))) << note;
@@ -211,7 +211,13 @@ TEST(LabelStage, RefusesWhatItCannotUse) {
   EXPECT_THAT(MessageOf(options), HasSubstr("the output is the input"));
   WriteDataset(folder / "raw.parquet", Rows(5), /*keep_text=*/false);
   EXPECT_THAT(MessageOf(Options(folder)), HasSubstr("detokenized_text_truncated"));
+  WriteDataset(folder / "raw.parquet", Rows());
+  std::string bytes = ReadFile(folder / "raw.parquet");
+  bytes[bytes.size() / 3] ^= 1;  // in a page of data, which has a checksum
+  WriteFileForTest(folder / "raw.parquet", bytes);
+  EXPECT_THAT(MessageOf(Options(folder)), HasSubstr("raw.parquet"));
   EXPECT_FALSE(fs::exists(folder / "explained.parquet"));
+  EXPECT_FALSE(fs::exists(folder / "explained.parquet.parts"));
 }
 
 }  // namespace
