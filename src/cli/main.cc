@@ -125,7 +125,8 @@ void ParseAndRun(const std::vector<std::string>& arguments, CommonOptions& commo
 }
 
 int Report(std::string_view message, ErrorKind kind, bool json) {
-  fmt::print(stderr, "nla: {}\n", message);
+  // Not fmt::print, which throws where stderr cannot be written.
+  std::fputs(fmt::format("nla: {}\n", message).c_str(), stderr);
   if (json) {
     PrintJson({{"error",
                 {{"kind", kind == ErrorKind::kUsage ? "usage" : "failed"},

@@ -113,5 +113,9 @@ TEST(Program, AFullDiskUnderStdoutIsAnError) {
   EXPECT_EQ(run.err, "nla: stdout: cannot write the results: No space left on device\n");
 }
 
+TEST(Program, AnUnwritableStderrChangesNoExitCode) {
+  EXPECT_EQ(RunShell(std::string(NLA_PROGRAM) + " convert /no/such/file.gguf /no/such/out 2> /dev/full").code, 1);
+}
+
 }  // namespace
 }  // namespace nla
