@@ -18,8 +18,8 @@ struct ReportOptions {
   int64_t rows = 0;               // only the first rows; 0: all
   at::ScalarType compute = at::kFloat;
   VerbalizeOptions verbalize = {};  // one sample a row
-  uint64_t seed = 0;     // of the bootstrap
-  int64_t examples = 8;  // rows shown with their text and explanation
+  uint64_t seed = 0;                // of the bootstrap
+  int64_t examples = 8;             // rows shown with their text and explanation
 };
 
 struct ReportExample {
