@@ -3,18 +3,20 @@
   .venv/bin/python tools/oracles/smollm2_reference.py --model DIR --texts FILE.jsonl --out FILE.safetensors
       [--layers 0,9,20,29] [--limit 4] [--max-tokens 200] [--new-tokens 64] [--prompts FILE.jsonl]
 
-DIR is a Hugging Face directory (as `nla convert` writes it), FILE.jsonl holds {"text": "..."} lines. fp32, eager attention, one text at
-a time. Fields of the output:
+DIR is a Hugging Face directory (as `nla convert` writes it), FILE.jsonl holds {"text": "..."} lines. Eager attention, one text at a time,
+fp32 where not said otherwise. Fields of the output:
 
   text{i}.ids            [T]      int32, the text's tokens, truncated to --max-tokens
   text{i}.hidden.{K}     [T, D]   output of block K (0-based), before the final norm also for the last block
   text{i}.logits         [T, V]   only the last 16 rows, to keep the file small: rows T-n .. T-1 with n = min(T, 16)
+  text{i}.bf16.{name}             the same hidden states and logits computed in bf16, stored as fp32: how far transformers' own bf16 is off
   prompt{i}.ids          [P]      int32, ten prompts through the chat format with the generation prompt
   prompt{i}.greedy       [N]      int32, the greedy continuation of --new-tokens tokens (shorter when the model ends its turn)
   prompt{i}.margin       [N]      fp32, first minus second logit at each of those tokens: where it is tiny, a tie may fall either way
 """
 
 import argparse
+import functools
 import json
 import pathlib
 
@@ -44,7 +46,7 @@ def read_jsonl(path: pathlib.Path, key: str, limit: int) -> list[str]:
 
 @torch.no_grad()
 def forward_text(model, ids: torch.Tensor, layers: list[int]) -> dict[str, torch.Tensor]:
-    kept = {}
+    kept: dict[int, torch.Tensor] = {}
     hooks = [
         model.model.layers[k].register_forward_hook(
             lambda _m, _i, output, k=k: kept.__setitem__(k, output[0] if isinstance(output, tuple) else output)
@@ -54,7 +56,8 @@ def forward_text(model, ids: torch.Tensor, layers: list[int]) -> dict[str, torch
     logits = model(input_ids=ids[None], use_cache=False).logits[0]
     for hook in hooks:
         hook.remove()
-    return {f"hidden.{k}": kept[k].reshape(len(ids), -1) for k in layers} | {"logits": logits[-LOGIT_ROWS:]}
+    named = {f"hidden.{k}": kept[k].reshape(len(ids), -1) for k in layers} | {"logits": logits[-LOGIT_ROWS:]}
+    return {name: value.float() for name, value in named.items()}
 
 
 @torch.no_grad()
@@ -87,12 +90,14 @@ def main() -> None:
     args = parser.parse_args()
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(args.model)
-    model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager").eval()
+    load = functools.partial(transformers.AutoModelForCausalLM.from_pretrained, args.model, attn_implementation="eager")
+    model, model_bf16 = load(dtype=torch.float32).eval(), load(dtype=torch.bfloat16).eval()
     out: dict[str, torch.Tensor] = {}
     for i, text in enumerate(read_jsonl(args.texts, "text", args.limit)):
         ids = torch.tensor(tokenizer(text)["input_ids"][: args.max_tokens])
         out[f"text{i}.ids"] = ids.to(torch.int32)
         out |= {f"text{i}.{name}": value for name, value in forward_text(model, ids, args.layers).items()}
+        out |= {f"text{i}.bf16.{name}": value for name, value in forward_text(model_bf16, ids, args.layers).items()}
 
     stop_ids = {tokenizer.eos_token_id}
     prompts = read_jsonl(args.prompts, "prompt", 10) if args.prompts else DEFAULT_PROMPTS
