@@ -1,6 +1,8 @@
 // `nla train av` and `nla train ar`: supervised training by a recipe.
 #include <fmt/format.h>
+#include <malloc.h>
 
+#include <limits>
 #include <memory>
 
 #include "cli/commands.h"
@@ -18,6 +20,13 @@ struct TrainArguments {
 
   StartMode mode() const { return resume ? StartMode::kResume : replace ? StartMode::kReplace : StartMode::kFresh; }
 };
+
+// Keeps freed memory for the next step instead of giving it back: a step allocates the same large tensors again and
+// again, and fresh pages from the system took a seventh of the time of full fine-tuning.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+}
 
 void Print(const LoopResult& result, const CommonOptions& common) {
   if (common.json) {
@@ -63,6 +72,7 @@ void AddRole(CLI::App& parent, CommonOptions& common, const RoleCommand<Options>
   command->callback([=, &common] {
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
     SetUpCompute(common);
+    KeepFreedMemory();
     // The common options speak for the recipe only where they were given.
     if (command->get_option("--dtype")->count() > 0) options->train.dtype = common.dtype;
     if (command->get_option("--seed")->count() > 0) options->train.seed = static_cast<int64_t>(common.seed);

@@ -1,5 +1,5 @@
-// AdamW's arithmetic on plain arrays: one pass over a tensor updates master, moments and the model's copy, and clears
-// the gradient. What a step is (clipping, skipping, the schedule) is optimizer.h's.
+// AdamW's arithmetic on plain arrays: one pass over a tensor updates master, moments and the model's copy. What a step
+// is (clipping, skipping, the schedule) is optimizer.h's.
 #pragma once
 
 #include <c10/util/BFloat16.h>
@@ -20,10 +20,11 @@ struct AdamWStep {
 
 struct AdamWArrays {
   float* master = nullptr;
-  float* momentum = nullptr;      // first moment
-  float* variance = nullptr;      // second moment
-  float* grad = nullptr;          // zeroed
-  c10::BFloat16* live = nullptr;  // the rounded copy; null when the model reads the master
+  float* momentum = nullptr;                 // first moment
+  float* variance = nullptr;                 // second moment
+  const float* grad = nullptr;               // this one
+  const c10::BFloat16* grad_bf16 = nullptr;  // or this one
+  c10::BFloat16* live = nullptr;             // the rounded copy; null when the model reads the master
   int64_t size = 0;
 };
 

@@ -76,14 +76,18 @@ StepOutcome Optimizer::Step() {
   if (options_.clip > 0) step.gradient_scale = std::min(1.0, options_.clip / (outcome.grad_norm + 1e-6));
   for (size_t i = 0; i < trainables_.size(); ++i) {
     Trainable& trainable = trainables_[i];
+    if (!trainable.grad.defined()) continue;
+    const bool grad_is_bf16 = trainable.grad.scalar_type() == at::kBFloat16;
     const bool has_live = trainable.live.scalar_type() == at::kBFloat16;
     UpdateAdamW(step, {.master = trainable.master.mutable_data_ptr<float>(),
                        .momentum = momenta_[i].mutable_data_ptr<float>(),
                        .variance = variances_[i].mutable_data_ptr<float>(),
-                       .grad = trainable.grad.mutable_data_ptr<float>(),
+                       .grad = grad_is_bf16 ? nullptr : trainable.grad.const_data_ptr<float>(),
+                       .grad_bf16 = grad_is_bf16 ? trainable.grad.const_data_ptr<c10::BFloat16>() : nullptr,
                        .live = has_live ? trainable.live.mutable_data_ptr<c10::BFloat16>() : nullptr,
                        .size = trainable.master.numel()});
   }
+  ClearGradients(trainables_);
   return outcome;
 }
 

@@ -48,7 +48,7 @@ class Optimizer {
   const std::vector<Trainable>& trainables() const { return trainables_; }
   // To be called after every backward pass.
   void CollectGradients() { nla::CollectGradients(trainables_); }
-  // Uses up the gradients: they are zero afterwards, also when the step was skipped.
+  // Uses up the gradients: they are gone afterwards, also when the step was skipped.
   StepOutcome Step();
 
   const OptimizerCounters& counters() const { return counters_; }

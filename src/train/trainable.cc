@@ -3,7 +3,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -18,8 +17,9 @@ namespace {
 // Elements whose squares are summed as one unit.
 constexpr int64_t kSumChunk = 1 << 14;
 
+template <typename T>
 double SumOfSquares(const at::Tensor& tensor) {
-  const float* data = tensor.const_data_ptr<float>();
+  const T* data = tensor.const_data_ptr<T>();
   const int64_t size = tensor.numel();
   std::vector<double> sums((size + kSumChunk - 1) / kSumChunk);
   at::parallel_for(0, static_cast<int64_t>(sums.size()), 4, [&](int64_t begin, int64_t end) {
@@ -27,11 +27,15 @@ double SumOfSquares(const at::Tensor& tensor) {
       const int64_t first = chunk * kSumChunk;
       const int64_t last = std::min(size, first + kSumChunk);
       double lanes[8] = {};
+      const auto add = [&](int64_t i, int64_t lane) {
+        const double x = ops::ToFloat(data[i]);
+        lanes[lane] += x * x;
+      };
       int64_t i = first;
       for (; i + 8 <= last; i += 8) {
-        for (int lane = 0; lane < 8; ++lane) lanes[lane] += static_cast<double>(data[i + lane]) * data[i + lane];
+        for (int64_t lane = 0; lane < 8; ++lane) add(i + lane, lane);
       }
-      for (; i < last; ++i) lanes[i % 8] += static_cast<double>(data[i]) * data[i];
+      for (; i < last; ++i) add(i, i % 8);
       for (const double lane : lanes) sums[chunk] += lane;
     }
   });
@@ -40,12 +44,14 @@ double SumOfSquares(const at::Tensor& tensor) {
   return total;
 }
 
-void AddBf16(at::Tensor& sum, const at::Tensor& addend) {
-  const at::Tensor contiguous = addend.contiguous();
-  const c10::BFloat16* from = contiguous.const_data_ptr<c10::BFloat16>();
+// sum += addend, fp32 += fp32 or bf16.
+void AddTo(at::Tensor& sum, const at::Tensor& addend) {
   float* to = sum.mutable_data_ptr<float>();
-  at::parallel_for(0, sum.numel(), ops::kElementsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) to[i] += ops::ToFloat(from[i]);
+  ops::DispatchCompute(addend.scalar_type(), [&](auto t) {
+    const auto* from = addend.const_data_ptr<decltype(t)>();
+    at::parallel_for(0, sum.numel(), ops::kElementsPerTask, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] += ops::ToFloat(from[i]);
+    });
   });
 }
 
@@ -61,9 +67,6 @@ std::vector<Trainable> MakeTrainables(std::span<const NamedTensor> tensors) {
     NLA_CHECK(is_fp32 || trainable.live.scalar_type() == at::kBFloat16);
     trainable.live.requires_grad_(true);
     trainable.master = is_fp32 ? trainable.live.detach() : trainable.live.detach().to(at::kFloat);
-    trainable.grad = at::zeros_like(trainable.master);
-    // Autograd adds to a gradient that is there already, in place.
-    if (is_fp32) trainable.live.mutable_grad() = trainable.grad;
     trainables.push_back(std::move(trainable));
   }
   return trainables;
@@ -74,27 +77,30 @@ void CollectGradients(std::span<Trainable> trainables) {
   for (Trainable& trainable : trainables) {
     at::Tensor& fresh = trainable.live.mutable_grad();
     if (!fresh.defined()) continue;
-    if (trainable.live.scalar_type() == at::kBFloat16) {
-      AddBf16(trainable.grad, fresh);
-      fresh.reset();
-    } else if (!fresh.is_same(trainable.grad)) {
-      trainable.grad.add_(fresh);
-      fresh = trainable.grad;
+    if (!trainable.grad.defined()) {
+      trainable.grad = fresh.contiguous();
+    } else {
+      if (trainable.grad.scalar_type() != at::kFloat) trainable.grad = trainable.grad.to(at::kFloat);
+      AddTo(trainable.grad, fresh.contiguous());
     }
+    fresh.reset();
   }
 }
 
 double GradientNorm(std::span<const Trainable> trainables) {
   double total = 0;
-  for (const Trainable& trainable : trainables) total += SumOfSquares(trainable.grad);
+  for (const Trainable& trainable : trainables) {
+    if (!trainable.grad.defined()) continue;
+    ops::DispatchCompute(trainable.grad.scalar_type(),
+                         [&](auto t) { total += SumOfSquares<decltype(t)>(trainable.grad); });
+  }
   return std::sqrt(total);
 }
 
 void ClearGradients(std::span<Trainable> trainables) {
-  const at::NoGradGuard no_grad;
   for (Trainable& trainable : trainables) {
-    trainable.grad.zero_();
-    if (trainable.live.scalar_type() == at::kBFloat16) trainable.live.mutable_grad().reset();
+    trainable.grad.reset();
+    trainable.live.mutable_grad().reset();
   }
 }
 

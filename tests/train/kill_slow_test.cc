@@ -61,7 +61,7 @@ TEST_P(KilledRun, EndsAsIfNothingHadHappened) {
   const auto arguments = [&](const std::string& out, bool resume) {
     std::vector<std::string> all = {
         "train",     role,    (folder / "recipe.yaml").string(),
-        "--threads", "1",     "--log-level",
+        "--threads", "2",     "--log-level",
         "warn",      "--set", fmt::format("train_{}.out={}", role, (folder / out).string())};
     if (resume) all.push_back("--resume");
     return all;
