@@ -98,7 +98,8 @@ TEST(InterruptedRun, SavesAndSaysHowToGoOn) {
   std::ofstream(folder / "recipe.yaml") << fmt::format(
       "train_av: {{base_model: {}, dataset: {}, out: {}, steps: 100000, batch_size: 8, save_every: 0, dtype: fp32}}\n",
       (folder / "model").string(), (folder / "data.parquet").string(), (folder / "run").string());
-  const std::string command = fmt::format("timeout -s INT 4 {} train av {} 2> {}", NLA_PROGRAM,
+  // --foreground: one signal; otherwise the process group gets a second one, which ends a run at once.
+  const std::string command = fmt::format("timeout --foreground -s INT 4 {} train av {} 2> {}", NLA_PROGRAM,
                                           (folder / "recipe.yaml").string(), (folder / "err").string());
   EXPECT_NE(std::system(command.c_str()), 0);
   const std::string error = ReadFile(folder / "err");
