@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -22,8 +25,8 @@ struct Ending {
   int code = 0;
 };
 
-// Runs the program and kills it after `milliseconds`, unless it ended before; negative lets it run.
-Ending RunProgram(const std::vector<std::string>& arguments, int milliseconds) {
+// Runs the program and kills it as soon as `should_kill` says so, unless it ended before.
+Ending RunProgram(const std::vector<std::string>& arguments, const std::function<bool()>& should_kill) {
   std::vector<char*> argv = {const_cast<char*>(NLA_PROGRAM)};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -34,17 +37,21 @@ Ending RunProgram(const std::vector<std::string>& arguments, int milliseconds) {
     execv(NLA_PROGRAM, argv.data());
     _exit(127);
   }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
-    if (milliseconds >= 0 && std::chrono::steady_clock::now() >= end) {
+    if (should_kill()) {
       kill(child, SIGKILL);
       waitpid(child, &status, 0);
-      return {.killed = true, .code = 0};
+      return {.killed = WIFSIGNALED(status), .code = 0};
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   return {.killed = false, .code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
+}
+
+int64_t Lines(const fs::path& path) {
+  std::ifstream file(path);
+  return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
 }
 
 class KilledRun : public testing::TestWithParam<const char*> {};
@@ -66,27 +73,35 @@ TEST_P(KilledRun, EndsAsIfNothingHadHappened) {
     if (resume) all.push_back("--resume");
     return all;
   };
-  const auto begin = std::chrono::steady_clock::now();
-  ASSERT_EQ(RunProgram(arguments("whole", false), -1).code, 0);
-  const auto whole_ms = static_cast<int>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count());
+  ASSERT_EQ(RunProgram(arguments("whole", false), [] { return false; }).code, 0);
 
+  constexpr int kKills = 12;
   std::mt19937 random(role == "av" ? 1 : 2);
+  const fs::path metrics = folder / "killed/metrics.jsonl";
   int kills = 0;
   Ending ending{.killed = true, .code = 0};
-  while (ending.killed && kills < 60) {
-    // From before the first step to past a few checkpoints; longer with every kill, so that the run does end.
-    const int limit = whole_ms / 12 + static_cast<int>(random() % static_cast<unsigned>(whole_ms / 4)) + 20 * kills;
-    ending = RunProgram(arguments("killed", fs::exists(folder / "killed/recipe.yaml")), limit);
+  while (ending.killed) {
+    // Near the line of metrics.jsonl where the last one was killed, up to 8 before it or 15 after, and a little later,
+    // so that a kill can fall into a step, an evaluation or a save; every fourth soon after the start.
+    const int64_t last_line = Lines(metrics) + static_cast<int64_t>(random() % 24) - 8;
+    const auto delay = std::chrono::microseconds(random() % 20000);
+    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(random() % 200);
+    std::optional<std::chrono::steady_clock::time_point> reached;
+    ending = RunProgram(arguments("killed", fs::exists(folder / "killed/recipe.yaml")), [&] {
+      const auto now = std::chrono::steady_clock::now();
+      if (kills >= kKills) return false;
+      if (kills % 4 == 3) return now >= soon;
+      if (!reached && Lines(metrics) >= last_line) reached = now;
+      return reached && now >= *reached + delay;
+    });
     kills += ending.killed ? 1 : 0;
   }
   ASSERT_EQ(ending.code, 0);
-  EXPECT_GE(kills, 3) << "the run was hardly killed: the test shows nothing";
+  EXPECT_GE(kills, kKills / 2) << "the run was hardly killed: the test shows nothing";
   EXPECT_EQ(ReadMetrics(folder / "killed/metrics.jsonl"), ReadMetrics(folder / "whole/metrics.jsonl"));
   EXPECT_EQ(ReadMetrics(folder / "whole/metrics.jsonl").size(), 120U + 13U);
   const std::string weights = "final/adapter_model.safetensors";
   EXPECT_EQ(ReadFile(folder / "killed" / weights), ReadFile(folder / "whole" / weights));
-  fmt::print("{} kills\n", kills);
 }
 
 INSTANTIATE_TEST_SUITE_P(Roles, KilledRun, testing::Values("av", "ar"));

@@ -75,6 +75,7 @@ TestFolder* SftRun::shared_ = nullptr;
 TEST_F(SftRun, VerbalizerLearnsAndTheVectorMatters) {
   AvSftOptions options = Av("run");
   options.train.steps = 60;
+  options.train.eval_every = options.train.save_every = 30;
   options.train.optimizer.lr = 1e-2;
   const LoopResult result = TrainAv(options, StartMode::kFresh);
   EXPECT_EQ(result.steps, 60);
@@ -92,6 +93,7 @@ TEST_F(SftRun, VerbalizerLearnsAndTheVectorMatters) {
 TEST_F(SftRun, ReconstructorLearns) {
   ArSftOptions options = Ar("run");
   options.train.steps = 60;
+  options.train.eval_every = options.train.save_every = 30;
   const LoopResult result = TrainAr(options, StartMode::kFresh);
   EXPECT_GT(result.evaluation.at("fve_raw_variance").get<double>(), 0.3);
   EXPECT_EQ(result.evaluation.at("n"), 12);
