@@ -70,7 +70,7 @@ void Update(const Factors& factors, const AdamWArrays& arrays, const Grad* grad)
 
 void UpdateAdamW(const AdamWStep& step, const AdamWArrays& arrays) {
   const Factors factors = FactorsOf(step);
-  if (arrays.grad_bf16 != nullptr) {
+  if (arrays.grad_bf16 != nullptr) {  // NOLINT(bugprone-branch-clone): the types differ
     Update(factors, arrays, arrays.grad_bf16);
   } else {
     Update(factors, arrays, arrays.grad);

@@ -50,7 +50,7 @@ std::vector<fs::path> ListCheckpoints(const fs::path& folder) {
 
 nlohmann::json ReadStateJson(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "state.json";
-  const nlohmann::json state = nlohmann::json::parse(ReadFile(path), nullptr, false);
+  nlohmann::json state = nlohmann::json::parse(ReadFile(path), nullptr, false);
   if (!state.is_object()) Fail({.where = path.string(), .what = "not valid JSON"});
   if (state.value("format", 0) != kFormat) {
     Fail({.where = path.string() + ": format",
