@@ -73,6 +73,7 @@ BatchLoss ArTrainer::Accumulate(std::span<const ArExample> examples) {
   at::Tensor total = at::zeros({}, at::kDouble);
   for (const std::vector<size_t>& chosen : MicroBatches(sequences, prefix, options_.micro_rows)) {
     std::vector<std::span<const float>> targets;
+    targets.reserve(chosen.size());
     for (const size_t index : chosen) targets.emplace_back(examples[index].activation);
     const at::Tensor gold_BD = RowsTensor(targets);
     const std::optional<double> scale = options_.mse_scale.Resolve(gold_BD.size(1));

@@ -75,7 +75,7 @@ void Adapt(Decoder& decoder, const TrainOptions& options, const fs::path& init) 
 }  // namespace
 
 DatasetSidecar ReadTrainingSidecar(const TrainOptions& options, Role role) {
-  const DatasetSidecar sidecar = ReadDatasetSidecar(options.dataset);
+  DatasetSidecar sidecar = ReadDatasetSidecar(options.dataset);
   const std::string where = SidecarPath(options.dataset).string();
   const std::string wanted = role == Role::kActor ? "av_sft" : "ar_sft";
   if (sidecar.stage != wanted) {
