@@ -77,11 +77,12 @@ void Progress::Update(int64_t done, const std::string& note) {
   if (!note.empty()) line += ", " + note;
 
   if (terminal_) {
-    fmt::print(stderr, "\r{}\x1b[K", line);
+    line = "\r" + line + "\x1b[K";
     open_line_ = true;
   } else {
-    fmt::print(stderr, "{}\n", line);
+    line += "\n";
   }
+  std::fputs(line.c_str(), stderr);  // work goes on when nobody can be told of it
   std::fflush(stderr);
 }
 

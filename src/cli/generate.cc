@@ -80,6 +80,7 @@ void AddGenerate(CLI::App& root, CommonOptions& common) {
   command->add_flag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
   command->add_option("--prompts", options->sample.prompts, "file of {\"prompt\": …} lines; the texts go to --out");
   command->add_option("--out", options->sample.out, "corpus to write (.jsonl)");
+  command->add_flag("--replace", options->sample.replace, "with --out: lose what is there");
   command->add_option("--limit", options->sample.limit, "only the first N prompts of the file");
   command->add_option("--temperature", sampling.temperature, "0 is greedy")->capture_default_str();
   command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")->capture_default_str();

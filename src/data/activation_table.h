@@ -14,7 +14,8 @@ namespace nla {
 // Reads rows in file order. Accepts fixed-size, plain and large lists of float16/32/64 as vectors. Not thread-safe.
 class ActivationReader {
  public:
-  // Refuses a file without the activation column, with vectors of differing width, or (at the row) a non-finite value.
+  // Refuses a file without the activation column, with vectors of differing width, or (at the row) a non-finite value
+  // or a vector of zeros.
   static ActivationReader Open(const std::filesystem::path& path,
                                const std::string& vector_column = "activation_vector");
   ActivationReader(ActivationReader&&) noexcept;

@@ -3,6 +3,7 @@
 #include <arrow/util/float16.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/fail.h"
@@ -118,6 +119,9 @@ void ReadVectorAt(const arrow::Array& column, int64_t row, std::span<float> out,
             .found = fmt::format("{}", out[i]),
             .mend = "Extract the activations again or drop the row"});
     }
+  }
+  if (std::all_of(out.begin(), out.end(), [](float x) { return x == 0; })) {
+    Fail({.where = where, .what = "the vector is all zero: it has no direction", .mend = "Drop the row"});
   }
 }
 

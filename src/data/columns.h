@@ -28,7 +28,7 @@ bool IsVectorColumn(const arrow::DataType& type);
 // The width of the vector at `row`; -1 for a null row.
 int64_t VectorWidthAt(const arrow::Array& column, int64_t row);
 // The values as fp32. `where` names the row in errors: a null row, a null or non-finite value, a width other
-// than out.size().
+// than out.size(), zeros alone.
 void ReadVectorAt(const arrow::Array& column, int64_t row, std::span<float> out, const std::string& where);
 
 // list or large_list of struct with text fields `role` and `content`.

@@ -299,4 +299,20 @@ void WriteDatasetSidecar(const std::filesystem::path& parquet, const DatasetSide
   WriteFileAtomically(path, Emit(filled));
 }
 
+void SetExtra(DatasetSidecar& sidecar, const std::string& key, const std::string& value) {
+  const auto found =
+      std::find_if(sidecar.extra.begin(), sidecar.extra.end(), [&](const auto& e) { return e.first == key; });
+  if (found != sidecar.extra.end()) {
+    found->second = value;
+  } else {
+    sidecar.extra.emplace_back(key, value);
+  }
+}
+
+std::string FindExtra(const DatasetSidecar& sidecar, const std::string& key) {
+  const auto found =
+      std::find_if(sidecar.extra.begin(), sidecar.extra.end(), [&](const auto& e) { return e.first == key; });
+  return found == sidecar.extra.end() ? std::string() : found->second;
+}
+
 }  // namespace nla

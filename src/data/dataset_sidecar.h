@@ -59,4 +59,9 @@ std::filesystem::path SidecarPath(const std::filesystem::path& parquet);
 DatasetSidecar ReadDatasetSidecar(const std::filesystem::path& parquet);
 void WriteDatasetSidecar(const std::filesystem::path& parquet, const DatasetSidecar& sidecar);
 
+// Sets a fact of `extra`, replacing an earlier value.
+void SetExtra(DatasetSidecar& sidecar, const std::string& key, const std::string& value);
+// The fact, or "" when it is not there.
+std::string FindExtra(const DatasetSidecar& sidecar, const std::string& key);
+
 }  // namespace nla

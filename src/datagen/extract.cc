@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -144,17 +145,29 @@ class NormSample {
   CounterRandom random_{0, 0};
 };
 
-std::string RunKeyOf(const ExtractOptions& o, const Checkpoint& checkpoint) {
-  std::string corpora;
-  for (const fs::path& path : o.corpus) {
-    const bool is_file = fs::is_regular_file(path);
-    corpora += fmt::format("{} {}\n", path.string(), is_file ? fs::file_size(path) : 0);
+// A file's path, size and time of its last change; a folder's, of every file in it.
+std::string Fingerprint(const fs::path& path) {
+  if (!fs::exists(path)) return path.string() + "\n";  // CorpusReader tells of it
+  if (!fs::is_directory(path)) {
+    return fmt::format("{} {} {}\n", path.string(), fs::file_size(path),
+                       fs::last_write_time(path).time_since_epoch().count());
   }
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(Fingerprint(entry.path()));
+  }
+  std::sort(files.begin(), files.end());
+  return fmt::format("{}\n{}", path.string(), fmt::join(files, ""));
+}
+
+std::string RunKeyOf(const ExtractOptions& o, const std::string& weights_hash) {
+  std::string corpora;
+  for (const fs::path& path : o.corpus) corpora += Fingerprint(path);
   return Sha256Hex(
       fmt::format("extract\n{}\n{}{} {} {} {}\nlayer {} slice {} {} cut {}\npositions {} from {} seed {}\n{} text {}\n",
-                  checkpoint.WeightsHash(), corpora, o.text_field, o.corpus_name, o.split, o.base_model, o.layer,
-                  o.start, o.length, o.max_length, o.positions.positions_per_doc, o.positions.min_position,
-                  o.positions.seed, o.compute == at::kFloat ? "fp32" : "bf16", o.keep_text));
+                  weights_hash, corpora, o.text_field, o.corpus_name, o.split, o.base_model, o.layer, o.start, o.length,
+                  o.max_length, o.positions.positions_per_doc, o.positions.min_position, o.positions.seed,
+                  o.compute == at::kFloat ? "fp32" : "bf16", o.keep_text));
 }
 
 // Reads documents and writes one part for every kDocumentsPerPart of them; parts that are there are only counted.
@@ -281,7 +294,8 @@ ExtractReport Extract(const ExtractOptions& given) {
   if (options.base_model.empty()) options.base_model = fs::path(options.model / "").parent_path().filename().string();
   const Checkpoint checkpoint = Checkpoint::Open(options.model);
   CheckOptions(options, ParseModelSpec(checkpoint.config(), (options.model / "config.json").string()));
-  const std::string run_key = RunKeyOf(options, checkpoint);
+  const std::string weights_hash = checkpoint.WeightsHash();
+  const std::string run_key = RunKeyOf(options, weights_hash);
   if (IsUpToDate(options.out, run_key, options.replace, options.model)) {
     return ReportOf(ReadDatasetSidecar(options.out));
   }
@@ -303,7 +317,7 @@ ExtractReport Extract(const ExtractOptions& given) {
   SetExtra(sidecar, "seed", std::to_string(options.positions.seed));
   SetExtra(sidecar, "min_position", std::to_string(options.positions.min_position));
   SetExtra(sidecar, "max_length", std::to_string(options.max_length));
-  SetExtra(sidecar, "base_weights_hash", checkpoint.WeightsHash());
+  SetExtra(sidecar, "base_weights_hash", weights_hash);
   SetExtra(sidecar, "run_key", run_key);
   WriteDatasetSidecar(options.out, sidecar);
   parts.Remove();

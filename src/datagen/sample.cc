@@ -111,6 +111,11 @@ void WriteInOrder(const fs::path& out, const std::map<int64_t, ordered_json>& do
 }  // namespace
 
 SampleReport SampleCorpus(const LanguageModel& model, const SampleOptions& options) {
+  if (!options.replace && fs::exists(options.out)) {
+    FailUsage({.where = options.out.string(),
+               .what = "exists already",
+               .mend = "Name another output, or pass --replace to lose what is there"});
+  }
   const std::vector<std::string> prompts = ReadPrompts(options.prompts, options.limit);
   fs::path partial_path = options.out;
   partial_path += ".partial";

@@ -13,9 +13,10 @@ struct SampleOptions {
   std::filesystem::path prompts;  // .jsonl with a string field `prompt` a line
   std::filesystem::path out;      // .jsonl: {"text", "prompt"} a line, in the order of the prompts
   SamplingOptions sampling;
-  uint64_t seed = 0;   // prompt i draws from (seed, i): any subset gives the same texts
-  int64_t slots = 32;  // sequences in flight
-  int64_t limit = 0;   // only the first prompts; 0: all
+  uint64_t seed = 0;     // prompt i draws from (seed, i): any subset gives the same texts
+  int64_t slots = 32;    // sequences in flight
+  int64_t limit = 0;     // only the first prompts; 0: all
+  bool replace = false;  // lose a file that is at `out`
 };
 
 struct SampleReport {

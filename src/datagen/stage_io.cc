@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include "base/fail.h"
 #include "base/hash.h"
 
@@ -65,22 +63,6 @@ DatasetSidecar DeriveSidecar(const DatasetSidecar& input, const Derived& derived
   sidecar.git_commit.clear();
   SetExtra(sidecar, kRunKey, derived.run_key);
   return sidecar;
-}
-
-void SetExtra(DatasetSidecar& sidecar, const std::string& key, const std::string& value) {
-  const auto found =
-      std::find_if(sidecar.extra.begin(), sidecar.extra.end(), [&](const auto& e) { return e.first == key; });
-  if (found != sidecar.extra.end()) {
-    found->second = value;
-  } else {
-    sidecar.extra.emplace_back(key, value);
-  }
-}
-
-std::string FindExtra(const DatasetSidecar& sidecar, const std::string& key) {
-  const auto found =
-      std::find_if(sidecar.extra.begin(), sidecar.extra.end(), [&](const auto& e) { return e.first == key; });
-  return found == sidecar.extra.end() ? std::string() : found->second;
 }
 
 }  // namespace nla

@@ -38,9 +38,4 @@ struct Derived {
 };
 DatasetSidecar DeriveSidecar(const DatasetSidecar& input, const Derived& derived);
 
-// Sets a fact under nla_cpp:, replacing an earlier value.
-void SetExtra(DatasetSidecar& sidecar, const std::string& key, const std::string& value);
-// The fact, or "" when it is not there.
-std::string FindExtra(const DatasetSidecar& sidecar, const std::string& key);
-
 }  // namespace nla

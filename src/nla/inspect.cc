@@ -97,8 +97,19 @@ void AddSidecarFacts(const ModelSidecar& sidecar, Inspection& out) {
 void InspectAdapterFiles(const fs::path& path, Role role, Inspection& out) {
   AddFact(out, "checked", "the sidecar and the adapter files alone; give --base DIR to check all");
   ReadLoraSpec(path);
-  SafetensorsFile::Open(path / "adapter_model.safetensors");
   if (role == Role::kCritic) SafetensorsFile::Open(path / "value_head.safetensors");
+}
+
+// Of every byte, also where loading leaves it out.
+void CheckWeightsHash(const fs::path& path, const ModelSidecar& sidecar, Inspection& out) {
+  const std::string hash = TrainedWeightsHash(path);
+  AddFact(out, "weights_hash", hash);
+  if (sidecar.weights_hash.empty() || sidecar.weights_hash == hash) return;
+  Fail({.where = (path / "nla_meta.yaml").string() + ": nla_cpp.weights_hash",
+        .what = "is not the weights'",
+        .found = sidecar.weights_hash,
+        .wanted = hash,
+        .mend = "A file is damaged or of another run: copy the whole directory again"});
 }
 
 void InspectRole(const RoleSource& source, Inspection& out) {
@@ -116,6 +127,7 @@ void InspectRole(const RoleSource& source, Inspection& out) {
     } else {
       Reconstructor::Load(source);
     }
+    CheckWeightsHash(path, sidecar, out);
   });
 }
 

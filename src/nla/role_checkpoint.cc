@@ -75,12 +75,16 @@ void CheckBase(const RoleSource& source, const ModelSidecar& sidecar, const Chec
         .mend = "Adapters over other weights give other numbers: make the base model again, or pass the right --base"});
 }
 
-at::Tensor LoadValueHead(const std::filesystem::path& directory, int64_t d_model) {
-  const std::filesystem::path path = directory / "value_head.safetensors";
-  const SafetensorsFile file = SafetensorsFile::Open(path);
-  const TensorView* view = file.Find("weight");
-  if (view == nullptr) Fail({.where = path.string(), .what = "tensor weight is missing"});
-  return ToTensor(*view, {d_model, d_model}, at::kFloat, path.string());
+// Whole weights are left to `nla inspect`: reading every byte of them would cost more than loading them.
+void CheckTrainedWeights(const RoleSource& source, const ModelSidecar& sidecar) {
+  if (!HasAdapters(source.directory) || sidecar.weights_hash.empty()) return;
+  const std::string hash = TrainedWeightsHash(source.directory);
+  if (hash == sidecar.weights_hash) return;
+  Fail({.where = source.directory.string(),
+        .what = "the adapters or the value head are not those that were written with nla_meta.yaml",
+        .found = "weights " + hash.substr(0, 16) + "…",
+        .wanted = sidecar.weights_hash.substr(0, 16) + "…",
+        .mend = "A file is damaged or of another run: copy the whole directory again"});
 }
 
 }  // namespace
@@ -92,6 +96,7 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   const Checkpoint checkpoint = Checkpoint::Open(weights);
   CheckBase(source, sidecar, checkpoint);
   CheckShape(source, sidecar, checkpoint);
+  CheckTrainedWeights(source, sidecar);
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
   LanguageModel model = LanguageModel::Load(weights, options);
@@ -101,6 +106,26 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   if (role == Role::kCritic) value_head = LoadValueHead(source.directory, sidecar.d_model);
   return {std::move(sidecar), std::move(model.tokenizer), std::move(model.chat), std::move(model.decoder),
           std::move(value_head)};
+}
+
+at::Tensor LoadValueHead(const std::filesystem::path& directory, int64_t d_model) {
+  const std::filesystem::path path = directory / "value_head.safetensors";
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  const TensorView* view = file.Find("weight");
+  if (view == nullptr) Fail({.where = path.string(), .what = "tensor weight is missing"});
+  return ToTensor(*view, {d_model, d_model}, at::kFloat, path.string());
+}
+
+std::string TrainedWeightsHash(const std::filesystem::path& directory) {
+  std::vector<SafetensorsFile> files;
+  if (HasAdapters(directory)) {
+    files.push_back(SafetensorsFile::Open(directory / "adapter_model.safetensors"));
+  } else {
+    files = Checkpoint::OpenWeights(directory);
+  }
+  const std::filesystem::path head = directory / "value_head.safetensors";
+  if (std::filesystem::exists(head)) files.push_back(SafetensorsFile::Open(head));
+  return HashOfTensors(files);
 }
 
 }  // namespace nla

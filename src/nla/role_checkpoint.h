@@ -27,7 +27,14 @@ struct RoleCheckpoint {
   at::Tensor value_head;  // AR: fp32 [D, D]; undefined for an AV
 };
 
-// Checks role, width, K against the number of blocks, the base model's hash and the tokenizer's hash and size.
+// Checks role, width, K against the number of blocks, the base model's hash, the adapters' and value head's own hash,
+// and the tokenizer's hash and size.
 RoleCheckpoint LoadRole(const RoleSource& source, Role role);
+
+// fp32 [D, D], from value_head.safetensors.
+at::Tensor LoadValueHead(const std::filesystem::path& directory, int64_t d_model);
+
+// HashOfTensors of what training put into a role's directory: the adapters or the whole weights, and the value head.
+std::string TrainedWeightsHash(const std::filesystem::path& directory);
 
 }  // namespace nla

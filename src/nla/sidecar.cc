@@ -201,6 +201,8 @@ void ReadOurs(const Section& ours, ModelSidecar& sidecar) {
       sidecar.injection_rule = value == "add" ? InjectionRule::kAdd : InjectionRule::kReplace;
     } else if (key == "base_weights_hash") {
       sidecar.base_weights_hash = value;
+    } else if (key == "weights_hash") {
+      sidecar.weights_hash = value;
     } else if (key == "tokenizer_hash") {
       sidecar.tokenizer_hash = value;
     } else {
@@ -328,6 +330,7 @@ std::string Emit(const ModelSidecar& s) {
   out << YAML::Key << "nla_cpp" << YAML::Value << YAML::BeginMap;
   out << YAML::Key << "injection_rule" << YAML::Value << (s.injection_rule == InjectionRule::kAdd ? "add" : "replace");
   if (!s.base_weights_hash.empty()) Put(out, "base_weights_hash", s.base_weights_hash);
+  if (!s.weights_hash.empty()) Put(out, "weights_hash", s.weights_hash);
   if (!s.tokenizer_hash.empty()) Put(out, "tokenizer_hash", s.tokenizer_hash);
   PutPairs(out, s.extra);
   out << YAML::EndMap << YAML::EndMap;

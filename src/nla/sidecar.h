@@ -42,7 +42,8 @@ struct ModelSidecar {
   std::vector<std::pair<std::string, std::string>> training;  // free form, flattened "a.b" -> text
   // Ours, under nla_cpp:.
   InjectionRule injection_rule = InjectionRule::kReplace;
-  std::string base_weights_hash;
+  std::string base_weights_hash;  // of the whole base model
+  std::string weights_hash;       // of the tensors in the directory itself: TrainedWeightsHash in role_checkpoint.h
   std::string tokenizer_hash;
   std::vector<std::pair<std::string, std::string>> extra;  // tool version, FVE with baselines …
 };

@@ -9,6 +9,7 @@
 #include "model/spec.h"
 #include "model/tensor_io.h"
 #include "nla/prompt.h"
+#include "nla/role_checkpoint.h"
 #include "train/sft/output.h"
 #include "weights/checkpoint.h"
 
@@ -78,9 +79,11 @@ PrepareArReport PrepareAr(const PrepareArOptions& options) {
   for (const TensorView& view : weights) report.parameters += view.numel();
   AtomicDirectory directory(options.out, options.replace);
   const fs::path& out = directory.temporary_path();
-  WriteModelSidecar(out, InitSidecar(options, spec, checkpoint));
   WriteSafetensors(out / "model.safetensors", weights, {{"format", "pt"}});
   WriteTensors(out / "value_head.safetensors", {{"weight", at::eye(spec.d_model, at::kFloat)}}, at::kFloat);
+  ModelSidecar sidecar = InitSidecar(options, spec, checkpoint);
+  sidecar.weights_hash = TrainedWeightsHash(out);
+  WriteModelSidecar(out, sidecar);
   WriteCutConfig(checkpoint.config(), report.blocks, out);
   CopyTokenizerFiles(options.model, out);
   directory.Commit();

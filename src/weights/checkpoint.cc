@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/fail.h"
-#include "base/hash.h"
 #include "weights/strict_json.h"
 
 namespace nla {
@@ -96,17 +95,21 @@ Checkpoint Checkpoint::Open(const std::filesystem::path& directory) {
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
   checkpoint.config_ = ReadJson(directory / "config.json");
-  if (fs::exists(directory / kWhole)) {
-    checkpoint.files_.push_back(SafetensorsFile::Open(directory / kWhole));
-  } else if (fs::exists(directory / kIndex)) {
-    checkpoint.files_ = OpenShards(directory);
-  } else {
+  checkpoint.files_ = OpenWeights(directory);
+  return checkpoint;
+}
+
+std::vector<SafetensorsFile> Checkpoint::OpenWeights(const fs::path& directory) {
+  if (fs::exists(directory / kIndex) && !fs::exists(directory / kWhole)) return OpenShards(directory);
+  if (!fs::exists(directory / kWhole)) {
     Fail({.where = directory.string(),
           .what = "no weights",
           .wanted = fmt::format("{} or {}", kWhole, kIndex),
           .mend = "Only safetensors weights are read"});
   }
-  return checkpoint;
+  std::vector<SafetensorsFile> files;
+  files.push_back(SafetensorsFile::Open(directory / kWhole));
+  return files;
 }
 
 std::vector<std::string> Checkpoint::names() const {
@@ -123,16 +126,6 @@ const TensorView* Checkpoint::Find(std::string_view name) const {
     if (const TensorView* view = file.Find(name)) return view;
   }
   return nullptr;
-}
-
-std::string Checkpoint::WeightsHash() const {
-  std::string lines;
-  for (const std::string& name : names()) {
-    const TensorView& view = *Find(name);
-    const std::string_view bytes(reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size());
-    lines += nlohmann::json({name, Name(view.dtype), view.shape, Sha256Hex(bytes)}).dump() + "\n";
-  }
-  return Sha256Hex(lines);
 }
 
 }  // namespace nla

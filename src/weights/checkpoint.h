@@ -15,14 +15,14 @@ class Checkpoint {
   // Needs config.json (a JSON object) and model.safetensors or model.safetensors.index.json with its shards. A shard
   // that is missing, or a tensor that the index names and the shard lacks, is an error.
   static Checkpoint Open(const std::filesystem::path& directory);
+  // The weight files alone, with the same checks.
+  static std::vector<SafetensorsFile> OpenWeights(const std::filesystem::path& directory);
 
   const nlohmann::json& config() const { return config_; }
   const std::filesystem::path& directory() const { return directory_; }
   std::vector<std::string> names() const;  // sorted
   const TensorView* Find(std::string_view name) const;
-  // sha256 over one JSON line [name, dtype, shape, sha256 of the bytes] a tensor, sorted by name: the same for a
-  // sharded and a whole copy. Reads every byte.
-  std::string WeightsHash() const;
+  std::string WeightsHash() const { return HashOfTensors(files_); }  // reads every byte
 
  private:
   std::filesystem::path directory_;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "weights/strict_json.h"
 
 namespace nla {
@@ -155,6 +156,19 @@ const TensorView* SafetensorsFile::Find(std::string_view name) const {
   const auto it = std::lower_bound(tensors_.begin(), tensors_.end(), name,
                                    [](const TensorView& view, std::string_view wanted) { return view.name < wanted; });
   return it != tensors_.end() && it->name == name ? &*it : nullptr;
+}
+
+std::string HashOfTensors(std::span<const SafetensorsFile> files) {
+  std::map<std::string_view, const TensorView*> by_name;
+  for (const SafetensorsFile& file : files) {
+    for (const TensorView& view : file.tensors()) by_name.emplace(view.name, &view);
+  }
+  std::string lines;
+  for (const auto& [name, view] : by_name) {
+    const std::string_view bytes(reinterpret_cast<const char*>(view->bytes.data()), view->bytes.size());
+    lines += nlohmann::json({name, Name(view->dtype), view->shape, Sha256Hex(bytes)}).dump() + "\n";
+  }
+  return Sha256Hex(lines);
 }
 
 }  // namespace nla

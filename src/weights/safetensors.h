@@ -28,6 +28,10 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+// sha256 over one JSON line [name, dtype, shape, sha256 of the bytes] a tensor, sorted by name: the same however the
+// tensors are spread over files. Reads every byte.
+std::string HashOfTensors(std::span<const SafetensorsFile> files);
+
 // What a writer must know of a tensor before its bytes come.
 struct TensorSpec {
   std::string name;

@@ -123,6 +123,17 @@ TEST_F(SampleStage, GoesOnAfterAKill) {
   EXPECT_FALSE(fs::exists(PartialPath()));
 }
 
+TEST_F(SampleStage, KeepsAFinishedCorpusUnlessToldOtherwise) {
+  SampleCorpus(*model_, Options());
+  SampleOptions other = Options();
+  other.seed = 4;
+  EXPECT_NLA_ERROR(SampleCorpus(*model_, other), "--replace");
+  const auto before = Lines(other.out);
+  other.replace = true;
+  SampleCorpus(*model_, other);
+  EXPECT_NE(Lines(other.out), before);
+}
+
 TEST_F(SampleStage, RefusesToMixRuns) {
   WriteFileForTest(PartialPath(), R"({"run_key": "another"})"
                                   "\n");

@@ -75,6 +75,15 @@ TEST_F(InspectTest, AdaptersWithoutABaseAreCheckedAsFarAsTheyGo) {
   EXPECT_THAT(Inspect(tiny_ / "ar").problems, ElementsAre(HasSubstr("ar/value_head.safetensors")));
 }
 
+TEST_F(InspectTest, ReadsEveryByteOfWholeWeights) {
+  const fs::path file = tiny_ / "av_whole" / "model.safetensors";
+  std::string bytes = ReadFile(file);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  WriteFileAtomically(file, bytes);
+  EXPECT_THAT(Inspect(tiny_ / "av_whole").problems,
+              ElementsAre(HasSubstr("av_whole/nla_meta.yaml: nla_cpp.weights_hash")));
+}
+
 TEST_F(InspectTest, DamagedThings) {
   fs::resize_file(tiny_ / "base" / "model.safetensors", fs::file_size(tiny_ / "base" / "model.safetensors") - 4);
   EXPECT_THAT(Inspect(tiny_ / "base" / "model.safetensors").problems, ElementsAre(HasSubstr("model.safetensors")));

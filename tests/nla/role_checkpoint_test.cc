@@ -114,6 +114,24 @@ TEST_F(RoleTest, RefusesAVerbalizerWhosePromptHasAnotherMarker) {
   EXPECT_THAT(Refusal([&] { Verbalizer::Load(tiny_.Source("av")); }), HasSubstr("tokens.injection_right_neighbor_id"));
 }
 
+// The last byte of a file is a weight's: the file is sound, its numbers are not.
+void FlipLastBit(const fs::path& file) {
+  std::string bytes = ReadFile(file);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  WriteFileAtomically(file, bytes);
+}
+
+TEST_F(RoleTest, RefusesFlippedBits) {
+  FlipLastBit(tiny_ / "av" / "adapter_model.safetensors");
+  EXPECT_THAT(LoadActor("av"), AllOf(HasSubstr("/av: the adapters or the value head are not those"),
+                                     HasSubstr("copy the whole directory again")));
+  FlipLastBit(tiny_ / "ar" / "value_head.safetensors");
+  EXPECT_THAT(LoadCritic("ar"), HasSubstr("/ar: the adapters or the value head are not those"));
+  // Not recorded: nothing to compare.
+  EditSidecar(tiny_ / "ar", [](ModelSidecar& s) { s.weights_hash.clear(); });
+  EXPECT_EQ(LoadCritic("ar"), "accepted");
+}
+
 TEST_F(RoleTest, RefusesCutAdapters) {
   const fs::path adapters = tiny_ / "av" / "adapter_model.safetensors";
   fs::resize_file(adapters, fs::file_size(adapters) - 1);

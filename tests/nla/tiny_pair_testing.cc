@@ -16,6 +16,7 @@
 #include "model/tensor_io.h"
 #include "model/tiny_checkpoint.h"
 #include "nla/prompt.h"
+#include "nla/role_checkpoint.h"
 
 namespace nla {
 namespace {
@@ -89,8 +90,10 @@ void WriteSide(const fs::path& base, const fs::path& directory, Role role) {
   const at::Tensor value_head = at::zeros({kTinyWidth, kTinyWidth});
   FillNormal(value_head, seed, 0.3F);
   for (const fs::path& place : {directory, whole}) {
-    WriteModelSidecar(place, SidecarFor(base, role));
     if (role == Role::kCritic) WriteTensors(place / "value_head.safetensors", {{"weight", value_head}}, at::kFloat);
+    ModelSidecar sidecar = SidecarFor(base, role);
+    sidecar.weights_hash = TrainedWeightsHash(place);
+    WriteModelSidecar(place, sidecar);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "data/activation_table.h"
+#include "nla/role_checkpoint.h"
 #include "train/prepare_ar.h"
 #include "train/train_testing.h"
 
@@ -149,6 +150,8 @@ TEST_F(SftRun, WritesACheckpointThatOthersRead) {
   EXPECT_EQ(sidecar.stage, "av_sft");
   EXPECT_EQ(sidecar.layer, kTinyLayer);
   EXPECT_EQ(sidecar.trained_on, std::vector<std::string>{"made_up__av_sft"});
+  EXPECT_EQ(sidecar.base_weights_hash, Checkpoint::Open(*shared_ / "model").WeightsHash());
+  EXPECT_EQ(sidecar.weights_hash, TrainedWeightsHash(final));
   EXPECT_NEAR(sidecar.injection_scale.number, ScaleFromNorms(*shared_ / "av_sft.parquet"), 1e-9);
   EXPECT_GT(sidecar.injection_scale.number, 15);
   for (const char* name :
@@ -247,6 +250,15 @@ TEST_F(SftRun, RefusesDataThatDoesNotFit) {
   has(error_with([](AvSftOptions& o) { o.train.batch_size = 0; }), "batch_size");
   has(error_with([](AvSftOptions& o) { o.train.dataset = "nowhere.parquet"; }), "nowhere.parquet");
   has(error_with([](AvSftOptions& o) { o.train.heldout_fraction = 0.999; }), "no rows to train on");
+  for (const auto& [fact, part] : {std::pair("base_weights_hash", "model: the model is not the one that the dataset"),
+                                   std::pair("tokenizer_hash", "model/tokenizer.json: the tokenizer is not the one")}) {
+    const fs::path copy = folder_ / "of_another.parquet";
+    WriteTinyDataset(copy, "av_sft", 8, *shared_ / "model");
+    DatasetSidecar sidecar = ReadDatasetSidecar(copy);
+    sidecar.extra.emplace_back(fact, std::string(64, '0'));
+    WriteDatasetSidecar(copy, sidecar);
+    has(error_with([&](AvSftOptions& o) { o.train.dataset = copy.string(); }), part);
+  }
   EXPECT_FALSE(fs::exists(folder_ / "run")) << "a refused run leaves nothing behind";
 }
 
@@ -265,7 +277,7 @@ TEST_F(SftRun, NamesARowThatCannotBeTrainedOn) {
     return ErrorOf([&] { TrainAv(options, StartMode::kReplace); });
   };
   const std::string zero = error_with([](ActivationRow& row) { row.activation.assign(kTinyWidth, 0); });
-  EXPECT_NE(zero.find("made-up:train:1, token 51: the activation is all zero"), std::string::npos) << zero;
+  EXPECT_NE(zero.find("bad.parquet: row 5: the vector is all zero"), std::string::npos) << zero;
   const std::string layer = error_with([](ActivationRow& row) { row.activation_layer = 2; });
   EXPECT_NE(layer.find("layer of the activation: found 2, wanted 1"), std::string::npos) << layer;
   const std::string empty = error_with([](ActivationRow& row) { row.response.clear(); });

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "model/tensor_io.h"
+#include "nla/role_checkpoint.h"
 #include "weights/checkpoint.h"
 
 namespace nla {
@@ -68,7 +69,8 @@ void WriteTrainedModel(const fs::path& directory, const TrainedModel& trained, M
   }
   WriteCutConfig(checkpoint.config(), model.decoder.blocks(), directory);
   CopyTokenizerFiles(model.weights, directory);
-  sidecar.base_weights_hash = checkpoint.WeightsHash();
+  sidecar.base_weights_hash = model.base_weights_hash;
+  sidecar.weights_hash = TrainedWeightsHash(directory);
   sidecar.tokenizer_hash = model.tokenizer.hash();
   WriteModelSidecar(directory, sidecar);
 }

@@ -7,7 +7,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "model/tensor_io.h"
-#include "weights/safetensors.h"
+#include "nla/role_checkpoint.h"
 
 namespace nla {
 namespace {
@@ -29,13 +29,26 @@ void CheckBase(const Checkpoint& checkpoint, const DatasetSidecar& dataset) {
   }
 }
 
-at::Tensor LoadValueHead(const fs::path& directory, int64_t d_model) {
-  const fs::path path = directory / "value_head.safetensors";
-  if (directory.empty() || !fs::exists(path)) return at::eye(d_model, at::kFloat);
-  const SafetensorsFile file = SafetensorsFile::Open(path);
-  const TensorView* view = file.Find("weight");
-  if (view == nullptr) Fail({.where = path.string(), .what = "tensor weight is missing"});
-  return ToTensor(*view, {d_model, d_model}, at::kFloat, path.string());
+void CheckHash(const std::string& where, const char* what, const std::string& found, const std::string& wanted) {
+  if (wanted.empty() || found.empty() || found == wanted) return;
+  Fail({.where = where,
+        .what = fmt::format("{} not the one that the dataset was made with", what),
+        .found = found.substr(0, 16) + "…",
+        .wanted = wanted.substr(0, 16) + "…",
+        .mend = "Pass the model that the activations were taken from, or make the dataset again"});
+}
+
+// The base model's hash. A whole `init` has other weights and tells in its sidecar what it was made of.
+std::string BaseWeightsHash(const Checkpoint& checkpoint, bool whole_init) {
+  if (!whole_init) return checkpoint.WeightsHash();
+  const bool known = fs::exists(checkpoint.directory() / "nla_meta.yaml");
+  return known ? ReadModelSidecar(checkpoint.directory()).base_weights_hash : "";
+}
+
+// A model without a head of its own begins with the identity: its activations as they are.
+at::Tensor FirstValueHead(const fs::path& init, int64_t d_model) {
+  if (init.empty() || !fs::exists(init / "value_head.safetensors")) return at::eye(d_model, at::kFloat);
+  return LoadValueHead(init, d_model);
 }
 
 void CheckInit(const fs::path& init, Role role, const DatasetSidecar& dataset) {
@@ -101,19 +114,25 @@ RoleModel LoadRoleModel(const TrainOptions& options, Role role) {
   DatasetSidecar dataset = ReadTrainingSidecar(options, role);
   CheckBase(checkpoint, dataset);
   if (!init.empty()) CheckInit(init, role, dataset);
+  const std::string base_weights_hash = BaseWeightsHash(checkpoint, whole_init);
+  CheckHash(weights.string(), "the model is", base_weights_hash, FindExtra(dataset, "base_weights_hash"));
+  Tokenizer tokenizer = Tokenizer::Load(weights);
+  CheckHash((weights / "tokenizer.json").string(), "the tokenizer is", tokenizer.hash(),
+            FindExtra(dataset, "tokenizer_hash"));
   const int64_t layer = dataset.layer_index;
   DecoderOptions decoder{.compute = ChooseDType(options.dtype), .blocks = {}, .with_head = role == Role::kActor};
   if (role == Role::kCritic) decoder.blocks = layer + 1;
   RoleModel model{.role = role,
                   .weights = weights,
                   .init = init,
-                  .tokenizer = Tokenizer::Load(weights),
+                  .base_weights_hash = base_weights_hash,
+                  .tokenizer = std::move(tokenizer),
                   .dataset = std::move(dataset),
                   .layer = layer,
                   .decoder = Decoder::Load(checkpoint, decoder),
                   .value_head = {}};
   Adapt(model.decoder, options, init);
-  if (role == Role::kCritic) model.value_head = LoadValueHead(init, model.dataset.d_model);
+  if (role == Role::kCritic) model.value_head = FirstValueHead(init, model.dataset.d_model);
   return model;
 }
 

@@ -19,6 +19,7 @@ struct RoleModel {
   Role role;
   std::filesystem::path weights;  // directory that the whole weights came from
   std::filesystem::path init;     // trained directory that the run starts from; empty for the base
+  std::string base_weights_hash;  // of the base model; "" when `init` is whole and does not tell
   Tokenizer tokenizer;
   DatasetSidecar dataset;
   int64_t layer = 0;      // K
@@ -26,7 +27,8 @@ struct RoleModel {
   at::Tensor value_head;  // AR: fp32 [D, D], identity unless `init` has one; undefined for an AV
 };
 
-// `options.dtype` is "fp32" or "bf16" by now, or "auto".
+// `options.dtype` is "fp32" or "bf16" by now, or "auto". Weights or a tokenizer that the dataset was not made with are
+// refused, where its sidecar tells.
 RoleModel LoadRoleModel(const TrainOptions& options, Role role);
 
 // Reads and checks the sidecar of a training dataset of the role; K by `options.layer`.

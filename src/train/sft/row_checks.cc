@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/fail.h"
 
 namespace nla {
@@ -26,9 +24,6 @@ void CheckRow(const ActivationRow& row, const DatasetSidecar& dataset) {
           .what = "layer of the activation",
           .found = fmt::format("{}", row.activation_layer),
           .wanted = fmt::format("{}", dataset.layer_index)});
-  }
-  if (std::all_of(row.activation.begin(), row.activation.end(), [](float x) { return x == 0; })) {
-    Fail({.where = NameOf(row, dataset), .what = "the activation is all zero", .mend = "Drop the row"});
   }
 }
 

@@ -10,7 +10,7 @@ namespace nla {
 
 // "DATASET: row of DOCUMENT, token N".
 std::string NameOf(const ActivationRow& row, const DatasetSidecar& dataset);
-// Refuses a vector of another width or layer, and one that is all zero (it has no direction).
+// Refuses a vector of another width or layer.
 void CheckRow(const ActivationRow& row, const DatasetSidecar& dataset);
 
 }  // namespace nla
