@@ -1,78 +1,69 @@
-// The block formats of GGUF: one function a format, from a block's bytes to its values. Adding a format adds a function
-// and a row of the table. The file's layout is gguf.cc's.
+// Values of GGUF tensors: finds the format of a type and reads rows with it. The formats are in small_blocks.cc and
+// super_blocks.cc; the file's layout is gguf.cc's.
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/fail.h"
-#include "weights/float_bits.h"
+#include "weights/block_formats.h"
 #include "weights/gguf.h"
 
 namespace nla {
 namespace {
 
-constexpr int64_t kBlock = 32;  // values in a block of Q4_0, Q4_1 and Q8_0
-
-uint16_t Load16(const std::byte* bytes) {
-  return static_cast<uint16_t>(std::to_integer<unsigned>(bytes[0]) | std::to_integer<unsigned>(bytes[1]) << 8);
-}
-
-void BlockF32(const std::byte* block, float* out) { std::memcpy(out, block, sizeof(float)); }
-void BlockF16(const std::byte* block, float* out) { *out = FloatFromHalf(Load16(block)); }
-void BlockBf16(const std::byte* block, float* out) { *out = FloatFromBf16(Load16(block)); }
-
-// Scale (half), then 32 signed bytes.
-void BlockQ8_0(const std::byte* block, float* out) {
-  const float scale = FloatFromHalf(Load16(block));
-  for (int64_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
-}
-
-// Scale (half), then 16 bytes: byte i holds value i low and value i + 16 high, both offset by 8.
-void BlockQ4_0(const std::byte* block, float* out) {
-  const float scale = FloatFromHalf(Load16(block));
-  for (int64_t i = 0; i < kBlock / 2; ++i) {
-    const int both = std::to_integer<int>(block[2 + i]);
-    out[i] = scale * static_cast<float>((both & 15) - 8);
-    out[i + kBlock / 2] = scale * static_cast<float>((both >> 4) - 8);
+const BlockFormat* FindFormat(uint32_t type) {
+  for (const std::span<const BlockFormat> formats : {SmallBlockFormats(), SuperBlockFormats()}) {
+    const auto it = std::ranges::find_if(
+        formats, [&](const BlockFormat& format) { return static_cast<uint32_t>(format.facts.type) == type; });
+    if (it != formats.end()) return &*it;
   }
+  return nullptr;
 }
 
-// Scale and minimum (halves), then 16 bytes as in Q4_0 without the offset. scale * q has 15 significant bits and is
-// exact in fp32, so the sum rounds once whether or not the compiler fuses it.
-void BlockQ4_1(const std::byte* block, float* out) {
-  const float scale = FloatFromHalf(Load16(block));
-  const float minimum = FloatFromHalf(Load16(block + 2));
-  for (int64_t i = 0; i < kBlock / 2; ++i) {
-    const int both = std::to_integer<int>(block[4 + i]);
-    out[i] = scale * static_cast<float>(both & 15) + minimum;
-    out[i + kBlock / 2] = scale * static_cast<float>(both >> 4) + minimum;
-  }
-}
-
-struct Format {
-  GgmlTypeFacts facts;
-  void (*read_block)(const std::byte* block, float* out);
+// Types that exist and are not read: intermediate results, integers, and formats of one to three bits.
+struct OtherType {
+  uint32_t number;
+  const char* name;
 };
-constexpr std::array<Format, 6> kFormats = {{
-    {{GgmlType::kF32, "F32", 1, 4}, BlockF32},
-    {{GgmlType::kF16, "F16", 1, 2}, BlockF16},
-    {{GgmlType::kBF16, "BF16", 1, 2}, BlockBf16},
-    {{GgmlType::kQ8_0, "Q8_0", kBlock, 34}, BlockQ8_0},
-    {{GgmlType::kQ4_0, "Q4_0", kBlock, 18}, BlockQ4_0},
-    {{GgmlType::kQ4_1, "Q4_1", kBlock, 20}, BlockQ4_1},
+constexpr std::array<OtherType, 18> kOtherTypes = {{
+    {9, "Q8_1"},
+    {15, "Q8_K"},
+    {16, "IQ2_XXS"},
+    {17, "IQ2_XS"},
+    {18, "IQ3_XXS"},
+    {19, "IQ1_S"},
+    {21, "IQ3_S"},
+    {22, "IQ2_S"},
+    {24, "I8"},
+    {25, "I16"},
+    {26, "I32"},
+    {27, "I64"},
+    {28, "F64"},
+    {29, "IQ1_M"},
+    {34, "TQ1_0"},
+    {35, "TQ2_0"},
+    {39, "MXFP4"},
+    {40, "NVFP4"},
 }};
-
-const Format* FindFormat(uint32_t type) {
-  const auto it = std::find_if(kFormats.begin(), kFormats.end(),
-                               [&](const Format& f) { return static_cast<uint32_t>(f.facts.type) == type; });
-  return it == kFormats.end() ? nullptr : &*it;
-}
 
 }  // namespace
 
 const GgmlTypeFacts* FindGgmlType(uint32_t type) {
-  const Format* format = FindFormat(type);
+  const BlockFormat* format = FindFormat(type);
   return format == nullptr ? nullptr : &format->facts;
+}
+
+std::string GgmlTypeName(uint32_t type) {
+  if (const GgmlTypeFacts* facts = FindGgmlType(type)) return facts->name;
+  const auto it = std::ranges::find(kOtherTypes, type, &OtherType::number);
+  return it == kOtherTypes.end() ? "number " + std::to_string(type) : it->name;
+}
+
+std::string ReadableGgmlTypes() {
+  std::string names;
+  for (const std::span<const BlockFormat> formats : {SmallBlockFormats(), SuperBlockFormats()}) {
+    for (const BlockFormat& format : formats) names += (names.empty() ? "" : ", ") + std::string(format.facts.name);
+  }
+  return names;
 }
 
 int64_t RowWidth(const GgufTensor& tensor) { return tensor.shape.back(); }
@@ -84,14 +75,11 @@ int64_t RowCount(const GgufTensor& tensor) {
 }
 
 void DequantizeRow(const GgufTensor& tensor, int64_t row, std::span<float> out) {
-  const Format* format = FindFormat(static_cast<uint32_t>(tensor.type));
+  const BlockFormat* format = FindFormat(static_cast<uint32_t>(tensor.type));
   NLA_CHECK(format != nullptr && row >= 0 && row < RowCount(tensor));
   NLA_CHECK(static_cast<int64_t>(out.size()) == RowWidth(tensor));
   const int64_t blocks = RowWidth(tensor) / format->facts.values;
-  const std::byte* block = tensor.bytes.data() + row * blocks * format->facts.bytes;
-  for (int64_t i = 0; i < blocks; ++i) {
-    format->read_block(block + i * format->facts.bytes, out.data() + i * format->facts.values);
-  }
+  format->read(tensor.bytes.data() + row * blocks * format->facts.bytes, blocks, out.data());
 }
 
 std::vector<float> Dequantize(const GgufTensor& tensor) {

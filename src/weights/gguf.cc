@@ -113,8 +113,8 @@ TensorEntry ReadTensorEntry(GgufCursor& cursor, uint64_t index) {
   if (facts == nullptr) {
     Fail({.where = where,
           .what = "unsupported tensor type",
-          .found = std::to_string(type),
-          .wanted = "F32, F16, BF16, Q8_0, Q4_0 or Q4_1"});
+          .found = GgmlTypeName(type),
+          .wanted = ReadableGgmlTypes()});
   }
   entry.tensor.type = facts->type;
   entry.size = DataSize(entry.tensor, *facts, where);

@@ -12,7 +12,23 @@
 namespace nla {
 
 // ggml's tensor types that are read here; the number is the one in the file.
-enum class GgmlType : uint32_t { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kBF16 = 30 };
+enum class GgmlType : uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
+  kBF16 = 30,
+};
 
 // How a type stores its values: blocks of `values` values in `bytes` bytes.
 struct GgmlTypeFacts {
@@ -23,6 +39,9 @@ struct GgmlTypeFacts {
 };
 // nullptr for a type that is not read here.
 const GgmlTypeFacts* FindGgmlType(uint32_t type);
+// For errors: "Q4_K" also where the type is not read here, "number 99" where ggml has none; and those that are read.
+std::string GgmlTypeName(uint32_t type);
+std::string ReadableGgmlTypes();
 
 struct GgufTensor {
   std::string name;

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "weights/safetensors.h"
 #include "weights_testing.h"
@@ -33,16 +35,28 @@ TEST(Gguf, ReadsMetadataOfEveryType) {
   EXPECT_EQ(metadata.at("test.floats"), nlohmann::json({0.5, 1e-5}));
 }
 
-TEST(Gguf, ValuesEqualThePackagesBitForBit) {
+// The places where two rows of values differ: other bits, except that one NaN is as good as another.
+size_t Differences(std::span<const float> values, std::span<const std::byte> wanted) {
+  EXPECT_EQ(std::as_bytes(values).size(), wanted.size());
+  size_t count = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    float other;
+    std::memcpy(&other, wanted.data() + i * sizeof(other), sizeof(other));
+    const bool same = std::bit_cast<uint32_t>(values[i]) == std::bit_cast<uint32_t>(other);
+    count += !same && !(std::isnan(values[i]) && std::isnan(other));
+  }
+  return count;
+}
+
+TEST(Gguf, ValuesOfEveryTypeEqualThePackagesBitForBit) {
   const GgufFile file = GgufFile::Open(Golden("blocks.gguf"));
   const SafetensorsFile golden = SafetensorsFile::Open(Golden("blocks_dequantized.safetensors"));
-  ASSERT_EQ(file.tensors().size(), 7u);
+  ASSERT_EQ(file.tensors().size(), 16u);
   for (const GgufTensor& tensor : file.tensors()) {
     const TensorView* wanted = golden.Find(tensor.name);
     ASSERT_NE(wanted, nullptr) << tensor.name;
     EXPECT_EQ(tensor.shape, wanted->shape) << tensor.name;
-    const std::vector<float> values = Dequantize(tensor);
-    EXPECT_EQ(Text(std::as_bytes(std::span(values))), Text(wanted->bytes)) << tensor.name;
+    EXPECT_EQ(Differences(Dequantize(tensor), wanted->bytes), 0u) << tensor.name;
   }
 }
 

@@ -18,14 +18,16 @@ from safetensors.torch import save_file
 VERSIONS = {name: version(name) for name in ("gguf", "numpy", "safetensors", "torch")}
 # One entry: safetensors writes several in no fixed order.
 METADATA = {"made_by": "tools/goldens/weights.py with " + json.dumps(VERSIONS, sort_keys=True)}
-RAW_TYPES = {
-    gguf.GGMLQuantizationType.F32: 4,
-    gguf.GGMLQuantizationType.F16: 2,
-    gguf.GGMLQuantizationType.BF16: 2,
-    gguf.GGMLQuantizationType.Q8_0: 34,
-    gguf.GGMLQuantizationType.Q4_0: 18,
-    gguf.GGMLQuantizationType.Q4_1: 20,
+Kind = gguf.GGMLQuantizationType
+# Where a block has its scales and minimums, each a half. The first six make up the tiny Llama.
+HALVES = {
+    Kind.F32: [], Kind.F16: [0], Kind.BF16: [], Kind.Q8_0: [0], Kind.Q4_0: [0], Kind.Q4_1: [0, 2],
+    Kind.Q5_0: [0], Kind.Q5_1: [0, 2], Kind.IQ4_NL: [0],
+    Kind.Q2_K: [80, 82], Kind.Q3_K: [108], Kind.Q4_K: [0, 2], Kind.Q5_K: [0, 2], Kind.Q6_K: [208], Kind.IQ4_XS: [0],
 }
+TINY_LLAMA_TYPES = list(HALVES)[:6]
+# Halves that need care: zeros, the smallest and largest subnormal, infinities, a NaN, the largest and smallest normal.
+ODD_HALVES = [0x0000, 0x8000, 0x0001, 0x83FF, 0x7C00, 0xFC00, 0x7E00, 0x7BFF, 0x0400]
 
 
 def dtypes_file(out: pathlib.Path, rng: np.random.Generator) -> None:
@@ -70,18 +72,17 @@ def rounding_file(out: pathlib.Path, rng: np.random.Generator) -> None:
                "f16": torch.from_numpy(halves)}, out / "rounding.safetensors", metadata=METADATA)
 
 
-def random_blocks(rng: np.random.Generator, kind: gguf.GGMLQuantizationType, rows: int, blocks: int) -> np.ndarray:
-    """Random bytes in which every scale is a number (any finite half or float, subnormals and zeros included)."""
-    size = RAW_TYPES[kind]
+def random_blocks(rng: np.random.Generator, kind: Kind, rows: int, blocks: int) -> np.ndarray:
+    """Random bytes in which every scale is finite, but for the last row, which goes through the odd halves."""
+    size = gguf.constants.GGML_QUANT_SIZES[kind][1]
     data = rng.integers(0, 256, (rows, blocks, size), dtype=np.uint8)
-    if kind == gguf.GGMLQuantizationType.F32:
-        data[..., 3] &= 0xBF
-    elif kind == gguf.GGMLQuantizationType.BF16:
-        data[..., 1] &= 0xBF
-    else:
-        data[..., 1] &= 0xBF  # high byte of the first half: the top exponent bit off
-        if kind == gguf.GGMLQuantizationType.Q4_1:
-            data[..., 3] &= 0xBF
+    high = [at + 1 for at in HALVES[kind]] or [size - 1]
+    for at in high:
+        data[..., at] &= 0xBF  # the top exponent bit off
+    for at in HALVES[kind]:
+        for block in range(blocks):
+            half = ODD_HALVES[(block + at) % len(ODD_HALVES)]
+            data[-1, block, at : at + 2] = half & 0xFF, half >> 8
     return data.reshape(rows, blocks * size)
 
 
@@ -107,16 +108,17 @@ def blocks_file(out: pathlib.Path, rng: np.random.Generator) -> None:
     writer.add_array("test.ints", [1, -2, 3])
     writer.add_array("test.floats", [0.5, 1e-5])
     expected = {}
-    for kind in RAW_TYPES:
-        width = 1 if kind.name in ("F32", "F16", "BF16") else 32
-        raw = random_blocks(rng, kind, 6, 64 // width)
+    for kind in HALVES:
+        width = gguf.constants.GGML_QUANT_SIZES[kind][0]
+        raw = random_blocks(rng, kind, 4, max(9, 64 // width))
         if kind.name == "F32":
             raw = raw.view(np.float32)
         elif kind.name == "F16":
             raw = raw.view(np.float16)
         name = f"blocks.{kind.name}"
         writer.add_tensor(name, raw, raw_dtype=kind)
-        expected[name] = torch.from_numpy(gguf.quants.dequantize(raw, kind).reshape(6, 64).astype(np.float32).copy())
+        with np.errstate(invalid="ignore"):
+            expected[name] = torch.from_numpy(gguf.quants.dequantize(raw, kind).reshape(4, -1).astype(np.float32).copy())
     writer.add_tensor("cube.F32", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     expected["cube.F32"] = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
     writer.write_header_to_file()
@@ -171,10 +173,10 @@ def tiny_llama_file(out: pathlib.Path, rng: np.random.Generator) -> None:
     writer.add_pad_token_id(2)
     writer.add_chat_template("{% for m in messages %}{{ m['content'] }}{% endfor %}")
     expected = {}
-    kinds = list(RAW_TYPES)
+    kinds = TINY_LLAMA_TYPES
 
     def add(source: str, name: str, shape: tuple[int, ...], paired_heads: int = 0) -> None:
-        kind = kinds[len(expected) % len(kinds)] if len(shape) == 2 else gguf.GGMLQuantizationType.F32
+        kind = kinds[len(expected) % len(kinds)] if len(shape) == 2 else Kind.F32
         stored = gguf.quants.quantize(rng.standard_normal(shape).astype(np.float32), kind)
         values = gguf.quants.dequantize(stored, kind).reshape(shape)
         # Blocks run along a row, so pairing rows of the stored form pairs the rows of the values.
