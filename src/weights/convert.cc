@@ -1,8 +1,10 @@
-// Writes the directory that gguf_family and gguf_tokenizer plan.
+// Writes the directory that gguf_config and gguf_tokenizer plan.
 #include "weights/convert.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -13,7 +15,7 @@
 #include "weights/checkpoint.h"
 #include "weights/float_bits.h"
 #include "weights/gguf.h"
-#include "weights/gguf_family.h"
+#include "weights/gguf_config.h"
 #include "weights/gguf_tokenizer.h"
 #include "weights/safetensors.h"
 
@@ -36,29 +38,29 @@ int64_t SourceRow(const PlannedTensor& planned, int64_t row) {
   return row - within + 2 * (within % half) + within / half;
 }
 
+[[noreturn]] void FailValue(float value, DType dtype, const std::string& where) {
+  Fail({.where = where,
+        .what = fmt::format("a value that {} cannot hold", Name(dtype)),
+        .found = fmt::format("{}", value),
+        .wanted = "a finite number",
+        .mend = std::isfinite(value) ? "Store a wider type" : "The file is damaged; fetch it again"});
+}
+
 // Appends the values in the storage type. Every value must be finite, before and after rounding.
 void AppendRounded(std::span<const float> values, DType dtype, const std::string& where, std::vector<std::byte>& out) {
-  const size_t size = SizeOf(dtype);
   const size_t begin = out.size();
-  out.resize(begin + values.size() * size);
+  out.resize(begin + values.size() * SizeOf(dtype));
   std::byte* to = out.data() + begin;
-  for (const float value : values) {
-    float stored = value;
-    if (dtype == DType::kF32) {
-      std::memcpy(to, &value, size);
-    } else {
-      const uint16_t bits = dtype == DType::kBF16 ? Bf16FromFloat(value) : HalfFromFloat(value);
-      stored = dtype == DType::kBF16 ? FloatFromBf16(bits) : FloatFromHalf(bits);
-      std::memcpy(to, &bits, size);
-    }
-    if (!std::isfinite(stored)) {
-      Fail({.where = where,
-            .what = fmt::format("a value that {} cannot hold", Name(dtype)),
-            .found = fmt::format("{}", value),
-            .wanted = "a finite number",
-            .mend = std::isfinite(value) ? "Store a wider type" : "The file is damaged; fetch it again"});
-    }
-    to += size;
+  const float largest = dtype == DType::kF16 ? 0x1.ffdffep15f : dtype == DType::kBF16 ? 0x1.fefffep127f : FLT_MAX;
+  const auto bad = std::ranges::find_if(values, [&](float value) { return !(std::abs(value) <= largest); });
+  if (bad != values.end()) FailValue(*bad, dtype, where);
+  if (dtype == DType::kF32) {
+    std::memcpy(to, values.data(), values.size_bytes());
+    return;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t bits = dtype == DType::kBF16 ? Bf16FromFloat(values[i]) : HalfFromFloat(values[i]);
+    std::memcpy(to + i * sizeof(bits), &bits, sizeof(bits));
   }
 }
 
@@ -68,6 +70,9 @@ void WriteTensor(const PlannedTensor& planned, DType dtype, const std::string& w
   const int64_t rows = RowCount(*planned.source);
   for (int64_t row = 0; row < rows; ++row) {
     DequantizeRow(*planned.source, SourceRow(planned, row), row_values);
+    if (planned.one_added) {
+      for (float& value : row_values) value -= 1.0f;
+    }
     AppendRounded(row_values, dtype, where, chunk);
     if (chunk.size() < kChunkBytes && row + 1 < rows) continue;
     writer.Append(chunk);

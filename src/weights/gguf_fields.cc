@@ -1,4 +1,4 @@
-// Typed access to GGUF metadata. Which keys a family has is gguf_family.cc's.
+// Typed access to GGUF metadata. Which keys a family has is gguf_config.cc's.
 #include "weights/gguf_fields.h"
 
 #include <fmt/format.h>
@@ -67,6 +67,12 @@ const nlohmann::json& GgufFields::Ints(const std::string& key) const {
   const nlohmann::json& value = Get(key);
   if (value.is_array() && std::ranges::all_of(value, [](const auto& v) { return v.is_number_integer(); })) return value;
   Fail({.where = Where(key), .what = "not an array of whole numbers", .found = Shown(value)});
+}
+
+const nlohmann::json& GgufFields::Numbers(const std::string& key) const {
+  const nlohmann::json& value = Get(key);
+  if (value.is_array() && std::ranges::all_of(value, [](const auto& v) { return v.is_number(); })) return value;
+  Fail({.where = Where(key), .what = "not an array of numbers", .found = Shown(value)});
 }
 
 bool GgufFields::BoolOr(const std::string& key, bool otherwise) const {

@@ -25,6 +25,8 @@ class GgufFields {
   const nlohmann::json& Strings(const std::string& key) const;
   // An array of which every element is a whole number.
   const nlohmann::json& Ints(const std::string& key) const;
+  // An array of which every element is a number.
+  const nlohmann::json& Numbers(const std::string& key) const;
   bool BoolOr(const std::string& key, bool otherwise) const;
 
   // "FILE: KEY", for errors.

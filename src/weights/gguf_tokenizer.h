@@ -7,7 +7,8 @@
 
 namespace nla {
 
-// Byte-level BPE only, with a pre-tokeniser that tokenizer.ggml.pre names; any other is an error that names it.
+// Byte-level BPE with a pre-tokeniser that tokenizer.ggml.pre names, or SentencePiece's BPE with scores and byte
+// fallback; any other is an error that names it.
 nlohmann::ordered_json TokenizerJson(const GgufFile& file);
 nlohmann::ordered_json TokenizerConfigJson(const GgufFile& file);
 
