@@ -5,10 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-database=${NLA_BUILD:-build/release}
+build=${NLA_BUILD:-build/release}
 cache=.cache/tidy
+database=$cache/database
 base=${NLA_TIDY_BASE:-HEAD^}
-mkdir -p "$cache"
+mkdir -p "$database"
 
 changed_files() {
   if [[ $base == all ]] || ! git rev-parse --quiet --verify "$base^{commit}" >/dev/null; then
@@ -41,8 +42,15 @@ tidy_one() {
   fi
 }
 
+# Clang cannot read GCC's precompiled headers, and without them it shows whether a source includes what it uses.
+without_precompiled() {
+  sed -E 's/ -Winvalid-pch//; s/ -fpch-preprocess//; s/ -include [^ ]*cmake_pch[^ ]*//' "$build/compile_commands.json" \
+    >"$database/compile_commands.json"
+}
+
 export -f tidy_one
 export database cache
+without_precompiled
 changed_files | sort -u >"$cache/files"
 echo "clang-tidy: $(wc -l <"$cache/files") files changed since $base" >&2
 xargs --no-run-if-empty -P 2 -I {} bash -c 'set -euo pipefail; tidy_one "$1"' _ {} <"$cache/files"
