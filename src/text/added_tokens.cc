@@ -1,6 +1,8 @@
 // Leftmost, longest, non-overlapping matching of added tokens, with the rules of the `tokenizers` library.
 #include "text/added_tokens.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -34,6 +36,9 @@ bool TouchesWord(std::string_view text, size_t begin, size_t end) {
          (end < text.size() && ClassedAs(text, end, kWord));
 }
 
+// Looking for a token takes time proportional to its length at every place where it might begin.
+constexpr size_t kMaxSpelling = 512;
+
 AddedToken ReadToken(const JsonView& entry) {
   AddedToken token{.content = entry.At("content").String(),
                    .id = static_cast<TokenId>(entry.At("id").Int(0, kMaxTokenId)),
@@ -43,6 +48,10 @@ AddedToken ReadToken(const JsonView& entry) {
                    .rstrip = entry.At("rstrip").Bool(),
                    .normalized = entry.At("normalized").Bool()};
   if (token.content.empty()) entry.At("content").Fail("empty added token", "\"\"", "a spelling");
+  if (token.content.size() > kMaxSpelling) {
+    entry.At("content").Fail("added token too long", fmt::format("{} bytes", token.content.size()),
+                             fmt::format("at most {}", kMaxSpelling));
+  }
   return token;
 }
 
@@ -81,21 +90,26 @@ int AddedTokens::Trie::Longest(std::string_view text) const {
   return found;
 }
 
-AddedTokens AddedTokens::FromJson(const JsonView& section) {
+AddedTokens AddedTokens::FromJson(const JsonView& section, const Normalizer& normalizer) {
   AddedTokens made;
   std::unordered_set<std::string> seen;
   for (size_t i = 0; i < section.Array().size(); ++i) {
     const JsonView entry = section.At(i);
     AddedToken token = ReadToken(entry);
     if (!seen.insert(token.content).second) entry.At("content").Fail("added token listed twice", token.content, "");
-    (token.normalized ? made.normalized_ : made.raw_).Insert(token.content, static_cast<int>(made.tokens_.size()));
+    std::string storage;
+    token.wanted = token.normalized ? normalizer.Apply(token.content, storage) : token.content;
+    if (token.wanted.empty()) entry.At("content").Fail("nothing is left of it when normalised", token.content, "");
+    (token.normalized ? made.normalized_ : made.raw_).Insert(token.wanted, static_cast<int>(made.tokens_.size()));
     made.tokens_.push_back(std::move(token));
   }
   return made;
 }
 
-void AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_special,
-                          std::vector<TextPiece>& pieces) const {
+std::vector<TextPiece> AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_special) const {
+  if (text.empty()) return {};
+  if (trie.empty()) return {{text}};
+  std::vector<TextPiece> pieces;
   size_t done = 0;  // text before it is in `pieces`
   for (size_t offset = 0; offset < text.size();) {
     const int index = trie.MayStart(text[offset]) ? trie.Longest(text.substr(offset)) : -1;
@@ -105,7 +119,7 @@ void AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_sp
     }
     const AddedToken& token = tokens_[static_cast<size_t>(index)];
     size_t begin = offset;
-    size_t end = offset + token.content.size();
+    size_t end = offset + token.wanted.size();
     offset = end;
     if (token.special && !parse_special) continue;
     if (token.single_word && TouchesWord(text, begin, end)) continue;
@@ -116,20 +130,15 @@ void AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_sp
     done = end;
   }
   if (done < text.size()) pieces.push_back({text.substr(done)});
+  return pieces;
 }
 
-std::vector<TextPiece> AddedTokens::Split(std::string_view text, bool parse_special) const {
-  std::vector<TextPiece> raw_pieces;
-  SplitBy(raw_, text, parse_special, raw_pieces);
-  std::vector<TextPiece> pieces;
-  for (const TextPiece& piece : raw_pieces) {
-    if (piece.id >= 0) {
-      pieces.push_back(piece);
-    } else {
-      SplitBy(normalized_, piece.text, parse_special, pieces);
-    }
-  }
-  return pieces;
+std::vector<TextPiece> AddedTokens::SplitRaw(std::string_view text, bool parse_special) const {
+  return SplitBy(raw_, text, parse_special);
+}
+
+std::vector<TextPiece> AddedTokens::SplitNormalized(std::string_view text, bool parse_special) const {
+  return SplitBy(normalized_, text, parse_special);
 }
 
 }  // namespace nla

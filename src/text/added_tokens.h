@@ -8,18 +8,20 @@
 #include <vector>
 
 #include "text/json_view.h"
+#include "text/normalizer.h"
 #include "text/tokenizer.h"
 
 namespace nla {
 
 struct AddedToken {
   std::string content;
+  std::string wanted = {};  // what is looked for: the content, normalised where the token is
   TokenId id = -1;
   bool special = false;
   bool single_word = false;  // only where no word character touches it
   bool lstrip = false;       // takes the white space before it along
   bool rstrip = false;       // takes the white space behind it along
-  bool normalized = true;    // looked for after the tokens that are not
+  bool normalized = true;    // looked for in normalised text, after the tokens that are not
 };
 
 // A stretch of text: an added token (id >= 0) or text that the model encodes.
@@ -32,11 +34,13 @@ struct TextPiece {
 class AddedTokens {
  public:
   // Reads the "added_tokens" section.
-  static AddedTokens FromJson(const JsonView& section);
+  static AddedTokens FromJson(const JsonView& section, const Normalizer& normalizer);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
-  // Special tokens stay text unless `parse_special`. Borrows `text`, which is valid UTF-8.
-  std::vector<TextPiece> Split(std::string_view text, bool parse_special) const;
+  // Special tokens stay text unless `parse_special`. Both borrow `text`, which is valid UTF-8: the first is for text as
+  // it came, the second for what is left of it, normalised.
+  std::vector<TextPiece> SplitRaw(std::string_view text, bool parse_special) const;
+  std::vector<TextPiece> SplitNormalized(std::string_view text, bool parse_special) const;
 
  private:
   // Byte trie; leaves name tokens by their index.
@@ -45,6 +49,7 @@ class AddedTokens {
     void Insert(std::string_view content, int token);
     // The longest token at the start of `text`, or -1.
     int Longest(std::string_view text) const;
+    bool empty() const { return nodes_.size() == 1; }
     bool MayStart(char c) const { return starts_[static_cast<uint8_t>(c)]; }
 
    private:
@@ -57,11 +62,11 @@ class AddedTokens {
     std::vector<Node> nodes_{Node{}};
   };
 
-  void SplitBy(const Trie& trie, std::string_view text, bool parse_special, std::vector<TextPiece>& pieces) const;
+  std::vector<TextPiece> SplitBy(const Trie& trie, std::string_view text, bool parse_special) const;
 
   std::vector<AddedToken> tokens_;
   Trie raw_;         // normalized: false
-  Trie normalized_;  // normalized: true; no normaliser is supported yet, so their spelling is as it stands
+  Trie normalized_;  // normalized: true
 };
 
 }  // namespace nla

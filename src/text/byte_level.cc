@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "text/kind_scanner.h"
 #include "text/unicode.h"
 
 namespace nla {
@@ -22,55 +23,23 @@ std::array<uint32_t, 256> ByteCodePoints() {
   return code_points;
 }
 
-// Scans one text. `kind` of a character: exactly one of kLetter, kNumber, kSpace, or 0 for anything else.
 class WordScanner {
  public:
-  explicit WordScanner(std::string_view text) : text_(text), ascii_(AsciiClasses()) {}
+  explicit WordScanner(std::string_view text) : chars_(text) {}
 
   size_t WordEnd(size_t begin) const {
-    if (text_[begin] == '\'') {
-      const size_t length = ContractionLength(text_.substr(begin));
+    if (chars_[begin] == '\'') {
+      const size_t length = ContractionLength(chars_.text().substr(begin));
       if (length > 0) return begin + length;
     }
     // " ?" belongs to the run behind it, unless that is white space too.
-    const size_t run = text_[begin] == ' ' && begin + 1 < text_.size() ? begin + 1 : begin;
-    const Kind kind = KindAt(run);
-    if (kind.flags != kSpace) return RunEnd(run, kind);
-    return SpaceEnd(begin);
+    const size_t run = chars_[begin] == ' ' && begin + 1 < chars_.size() ? begin + 1 : begin;
+    const KindScanner::Kind kind = chars_.At(run);
+    if (kind.flags != kSpace) return chars_.RunEnd(run, kind);
+    return chars_.SpaceEnd(begin, chars_.RunEnd(begin, chars_.At(begin)));
   }
 
  private:
-  struct Kind {
-    uint8_t flags;
-    int length;  // bytes of the character
-  };
-
-  Kind KindAt(size_t offset) const {
-    constexpr uint8_t kMask = kLetter | kNumber | kSpace;
-    const uint8_t byte = static_cast<uint8_t>(text_[offset]);
-    if (byte < 0x80) return {static_cast<uint8_t>(ascii_[byte] & kMask), 1};
-    const DecodedChar c = DecodeChar(text_.substr(offset));
-    return {static_cast<uint8_t>(CharClass(c.code_point) & kMask), c.length};
-  }
-
-  size_t RunEnd(size_t offset, Kind kind) const {
-    const uint8_t flags = kind.flags;
-    while (kind.flags == flags) {
-      offset += static_cast<size_t>(kind.length);
-      if (offset == text_.size()) break;
-      kind = KindAt(offset);
-    }
-    return offset;
-  }
-
-  // White space leaves its last character to the word that follows, if one follows and more than one is there.
-  size_t SpaceEnd(size_t begin) const {
-    const size_t end = RunEnd(begin, KindAt(begin));
-    if (end == text_.size()) return end;
-    const size_t last = LastCharOffset(text_.substr(begin, end - begin));
-    return last == 0 ? end : begin + last;
-  }
-
   static size_t ContractionLength(std::string_view text) {
     const auto at = [&](size_t i) { return i < text.size() ? text[i] : '\0'; };
     switch (at(1)) {
@@ -89,8 +58,7 @@ class WordScanner {
     }
   }
 
-  std::string_view text_;
-  const std::array<uint8_t, 128>& ascii_;
+  KindScanner chars_;
 };
 
 }  // namespace

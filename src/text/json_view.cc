@@ -79,6 +79,14 @@ JsonView JsonView::At(size_t index) const {
   return JsonView(Array().value_.at(index), where_, fmt::format("{}[{}]", path_, index));
 }
 
+std::vector<JsonView> JsonView::Members(std::string_view key) const {
+  if (At("type").String() != "Sequence") return {*this};
+  const JsonView list = At(key).Array();
+  std::vector<JsonView> members;
+  for (size_t i = 0; i < list.size(); ++i) members.push_back(list.At(i));
+  return members;
+}
+
 void JsonView::RequireNeutral(std::string_view key, const nlohmann::json& neutral) const {
   const std::optional<JsonView> field = Find(key);
   if (field && field->value() != neutral) field->Unsupported(fmt::format("null or {}", neutral.dump()));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nla {
 
@@ -21,6 +22,7 @@ class JsonView {
       : value_(value), where_(std::move(where)), path_(std::move(path)) {}
 
   const nlohmann::json& value() const { return value_; }
+  const std::string& where() const { return where_; }
   // Typed reads; another type is an error.
   const std::string& String() const;
   bool Bool() const;
@@ -34,6 +36,8 @@ class JsonView {
   std::optional<JsonView> Find(std::string_view key) const;
   JsonView At(size_t index) const;
   size_t size() const { return value_.size(); }
+  // The members of a section whose "type" is Sequence, listed under `key`; else the section alone.
+  std::vector<JsonView> Members(std::string_view key) const;
 
   // Ends the load: the field has a value that this program does not support.
   [[noreturn]] void Unsupported(const std::string& wanted) const;

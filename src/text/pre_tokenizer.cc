@@ -8,6 +8,7 @@
 #include <string>
 
 #include "text/byte_level.h"
+#include "text/split_pattern.h"
 #include "text/unicode.h"
 
 namespace nla {
@@ -46,6 +47,35 @@ void ReadByteLevel(const JsonView& section, Steps& steps) {
   if (!use_regex || use_regex->Bool()) steps.push_back(CutWords);
 }
 
+// Each occurrence of `delimiter` ends a part.
+void CutBehind(std::string_view piece, std::string_view delimiter, std::vector<std::string_view>& parts) {
+  for (size_t at; (at = piece.find(delimiter)) != piece.npos;) {
+    parts.push_back(piece.substr(0, at + delimiter.size()));
+    piece.remove_prefix(at + delimiter.size());
+  }
+  if (!piece.empty()) parts.push_back(piece);
+}
+
+void ReadSplit(const JsonView& section, Steps& steps) {
+  const JsonView pattern = section.At("pattern");
+  const JsonView behavior = section.At("behavior");
+  const JsonView invert = section.At("invert");
+  if (invert.Bool()) invert.Unsupported("false");
+  if (const auto delimiter = pattern.Find("String")) {
+    if (behavior.String() != "MergedWithPrevious") behavior.Unsupported("MergedWithPrevious");
+    if (delimiter->String().empty()) delimiter->Fail("empty pattern", "\"\"", "a string to look for");
+    steps.push_back([text = delimiter->String()](std::string_view piece, std::vector<std::string_view>& parts) {
+      CutBehind(piece, text, parts);
+    });
+    return;
+  }
+  const JsonView expression = pattern.At("Regex");
+  if (behavior.String() != "Isolated") behavior.Unsupported("Isolated");
+  const WordCutter cutter = FindWordCutter(expression.String());
+  if (cutter == nullptr) expression.Unsupported("exactly the expression of one of " + KnownWordCutters());
+  steps.push_back(cutter);
+}
+
 struct Row {
   std::string_view type;
   void (*read)(const JsonView& section, Steps& steps);
@@ -54,6 +84,7 @@ struct Row {
 constexpr Row kRows[] = {
     {"ByteLevel", ReadByteLevel},
     {"Digits", ReadDigits},
+    {"Split", ReadSplit},
 };
 
 void ReadStep(const JsonView& section, Steps& steps) {
@@ -66,28 +97,25 @@ void ReadStep(const JsonView& section, Steps& steps) {
   type.Unsupported(fmt::format("{}", fmt::join(known, ", ")));
 }
 
-// The members of a Sequence, or the one step that the section is.
-std::vector<JsonView> Members(const JsonView& section) {
-  if (section.At("type").String() != "Sequence") return {section};
-  const JsonView list = section.At("pretokenizers").Array();
-  std::vector<JsonView> members;
-  for (size_t i = 0; i < list.size(); ++i) members.push_back(list.At(i));
-  return members;
-}
-
 }  // namespace
 
-PreTokenizer PreTokenizer::FromJson(const JsonView& section) {
-  if (section.value().is_null()) section.Unsupported("a pre-tokeniser that ends in ByteLevel");
+PreTokenizer PreTokenizer::FromJson(const JsonView& section, bool byte_level) {
   PreTokenizer made;
   std::vector<std::string> types;
-  for (const JsonView& member : Members(section)) {
-    ReadStep(member, made.steps_);
-    types.push_back(member.At("type").String());
+  if (!section.value().is_null()) {
+    for (const JsonView& member : section.Members("pretokenizers")) {
+      ReadStep(member, made.steps_);
+      types.push_back(member.At("type").String());
+    }
   }
-  if (std::count(types.begin(), types.end(), "ByteLevel") != 1 || types.back() != "ByteLevel") {
-    section.Fail("not a byte-level pre-tokeniser", fmt::format("{}", fmt::join(types, ", ")),
+  const auto count = std::count(types.begin(), types.end(), "ByteLevel");
+  if (byte_level && (count != 1 || types.back() != "ByteLevel")) {
+    section.Fail("not a byte-level pre-tokeniser, as the decoder wants it", fmt::format("{}", fmt::join(types, ", ")),
                  "exactly one ByteLevel, as the last step");
+  }
+  if (!byte_level && count != 0) {
+    section.Fail("a byte-level pre-tokeniser, but another decoder", fmt::format("{}", fmt::join(types, ", ")),
+                 "no ByteLevel, or the decoder ByteLevel");
   }
   return made;
 }

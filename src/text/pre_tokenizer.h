@@ -15,8 +15,9 @@ class PreTokenizer {
   // Appends the parts of one piece of valid UTF-8; together they are all of it.
   using Step = std::function<void(std::string_view piece, std::vector<std::string_view>& parts)>;
 
-  // Reads the section. It must end in ByteLevel, whose alphabet the vocabulary of a byte-level model is spelled in.
-  static PreTokenizer FromJson(const JsonView& section);
+  // Reads the section, which may be null. With `byte_level` it must end in ByteLevel, whose alphabet the vocabulary is
+  // spelled in; else it must not have it.
+  static PreTokenizer FromJson(const JsonView& section, bool byte_level);
 
   std::vector<std::string_view> Cut(std::string_view text) const;
 

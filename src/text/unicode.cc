@@ -1,43 +1,26 @@
-// UTF-8 decoding and repair, and the two-stage table of character classes built from the generated ranges.
+// UTF-8 decoding and repair, and the table of character classes built from the generated ranges.
 #include "text/unicode.h"
 
 #include <array>
 #include <cstring>
 
-#include "base/fail.h"
+#include "text/code_point_table.h"
 
 namespace nla {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-constexpr uint32_t kCodePoints = 0x110000;
 
-// Pages of 256 code points; equal pages are stored once.
-class ClassTable {
- public:
-  ClassTable() {
+const CodePointTable& ClassTable() {
+  static const CodePointTable table = [] {
     std::vector<uint8_t> flags(kCodePoints, 0);
     for (const CharRange& range : CharRanges()) {
       for (uint32_t c = range.first; c <= range.last; ++c) flags[c] = range.flags;
     }
-    for (uint32_t page = 0; page < kCodePoints / 256; ++page) {
-      Page content;
-      std::memcpy(content.data(), &flags[page * 256], 256);
-      size_t index = 0;
-      while (index < pages_.size() && pages_[index] != content) ++index;
-      if (index == pages_.size()) pages_.push_back(content);
-      index_[page] = static_cast<uint8_t>(index);
-    }
-    NLA_CHECK(pages_.size() <= 256);
-  }
-
-  uint8_t At(uint32_t code_point) const { return pages_[index_[code_point >> 8]][code_point & 255]; }
-
- private:
-  using Page = std::array<uint8_t, 256>;
-  std::array<uint8_t, kCodePoints / 256> index_;
-  std::vector<Page> pages_;
-};
+    return CodePointTable(flags);
+  }();
+  return table;
+}
 
 bool IsContinuation(char c) { return (static_cast<uint8_t>(c) & 0xC0) == 0x80; }
 
@@ -152,10 +135,7 @@ std::string RepairUtf8(std::string_view text) {
   }
 }
 
-uint8_t CharClass(uint32_t code_point) {
-  static const ClassTable table;
-  return table.At(code_point);
-}
+uint8_t CharClass(uint32_t code_point) { return ClassTable().At(code_point); }
 
 const std::array<uint8_t, 128>& AsciiClasses() {
   static const std::array<uint8_t, 128> classes = [] {

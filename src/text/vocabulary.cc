@@ -3,18 +3,41 @@
 
 #include <fmt/format.h>
 
-#include "text/byte_level.h"
-
 namespace nla {
 
-Vocabulary Vocabulary::FromJson(const JsonView& vocab) {
+Vocabulary Vocabulary::FromJson(const JsonView& vocab, PieceDecoder decoder) {
   Vocabulary made;
+  made.decoder_ = std::move(decoder);
   made.ids_.reserve(vocab.Object().size());
   for (const auto& [spelling, id] : vocab.value().items()) {
+    // A view of each of some hundred thousand entries would take seconds, so it is made where there is an error to
+    // tell.
+    if (id.is_number_integer() && id >= 0 && id <= kMaxTokenId && !made.IsValid(id.get<TokenId>())) {
+      made.Insert(spelling, id.get<TokenId>());
+      continue;
+    }
     const JsonView entry = vocab.At(spelling);
     made.Add(spelling, static_cast<TokenId>(entry.Int(0, kMaxTokenId)), entry);
   }
   return made;
+}
+
+void Vocabulary::Insert(std::string_view spelling, TokenId id) {
+  if (id >= size()) {
+    const size_t count = static_cast<size_t>(id) + 1;
+    bytes_.resize(count);
+    present_.resize(count);
+    fallback_.resize(count);
+  }
+  present_[static_cast<size_t>(id)] = true;
+  ids_.emplace(spelling, id);
+  Respell(id, spelling);
+}
+
+void Vocabulary::Respell(TokenId id, std::string_view spelling) {
+  const auto index = static_cast<size_t>(id);
+  bytes_[index] = decoder_.Bytes(spelling);
+  fallback_[index] = !decoder_.byte_level() && ByteOfFallback(spelling).has_value();
 }
 
 void Vocabulary::Add(std::string_view spelling, TokenId id, const JsonView& source) {
@@ -22,13 +45,7 @@ void Vocabulary::Add(std::string_view spelling, TokenId id, const JsonView& sour
   if (known == id) return;
   if (known) source.Fail("token has two ids", fmt::format("{} and {}", *known, id), "one id");
   if (IsValid(id)) source.Fail("id used by two tokens", fmt::format("{}, also of \"{}\"", id, Bytes(id)), "one token");
-  if (id >= size()) {
-    bytes_.resize(static_cast<size_t>(id) + 1);
-    present_.resize(static_cast<size_t>(id) + 1);
-  }
-  bytes_[static_cast<size_t>(id)] = BytesOfSpelling(spelling).value_or(std::string(spelling));
-  present_[static_cast<size_t>(id)] = true;
-  ids_.emplace(spelling, id);
+  Insert(spelling, id);
 }
 
 std::optional<TokenId> Vocabulary::Find(std::string_view spelling) const {

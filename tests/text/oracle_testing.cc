@@ -37,6 +37,28 @@ void CheckLine(const json& record, const Tokenizer& tokenizer) {
   CheckDecode(record, tokenizer, special_ids);
 }
 
+// "plain" and "special" hold ids and offsets in characters, with what the post-processor adds.
+void CheckOffsets(const json& record, const Tokenizer& tokenizer) {
+  const std::string text = record["text"];
+  std::vector<size_t> starts;  // of characters
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((text[i] & 0xC0) != 0x80) starts.push_back(i);
+  }
+  starts.push_back(text.size());
+  for (const bool parse_special : {false, true}) {
+    const json& wanted = record[parse_special ? "special" : "plain"];
+    EXPECT_EQ(tokenizer.Encode(text, {.parse_special = parse_special}), wanted["ids"].get<Ids>());
+    const Encoding encoding = tokenizer.EncodeWithOffsets(text, {.parse_special = parse_special});
+    EXPECT_EQ(encoding.ids, wanted["ids"].get<Ids>());
+    ASSERT_EQ(encoding.offsets.size(), wanted["offsets"].size());
+    for (size_t i = 0; i < encoding.offsets.size(); ++i) {
+      EXPECT_EQ(encoding.offsets[i].begin, starts.at(wanted["offsets"][i][0].get<size_t>())) << "token " << i;
+      EXPECT_EQ(encoding.offsets[i].end, starts.at(wanted["offsets"][i][1].get<size_t>())) << "token " << i;
+    }
+  }
+  CheckDecode(record, tokenizer, record["special"]["ids"].get<Ids>());
+}
+
 void CheckChat(const json& record, const Tokenizer& tokenizer, const ChatFormat& chat) {
   std::vector<ChatMessage> messages;
   for (const json& message : record["messages"]) messages.push_back({message["role"], message["content"]});
@@ -60,6 +82,9 @@ OracleCounts CheckRecords(const std::filesystem::path& file, const Tokenizer& to
     if (record.contains("messages")) {
       CheckChat(record, tokenizer, chat_of(record.value("template", "")));
       ++counts.chats;
+    } else if (record.contains("plain")) {
+      CheckOffsets(record, tokenizer);
+      ++counts.lines;
     } else if (record.contains("decode")) {
       CheckDecode(record, tokenizer, record["decode"].get<Ids>());
       ++counts.decodes;

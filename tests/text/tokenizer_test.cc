@@ -18,6 +18,7 @@ namespace nla {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Ids = std::vector<TokenId>;
@@ -31,6 +32,62 @@ TEST(TokenizerTest, EqualsTheLibraryOnTheGolden) {
   const testing::OracleCounts counts = testing::CheckRecords(kGolden / "lines.jsonl", tokenizer, NoChat);
   EXPECT_GE(counts.lines, 300);
   EXPECT_GE(counts.decodes, 100);
+}
+
+// Byte-level with NFC, BOS and trimmed offsets, and SentencePiece-style with byte fallback; both with offsets.
+TEST(TokenizerTest, EqualsTheLibraryInEveryFamily) {
+  for (const char* family : {"llama_like", "gemma_like"}) {
+    const Tokenizer tokenizer = Tokenizer::Load(kGolden / family);
+    const testing::OracleCounts counts = testing::CheckRecords(kGolden / family / "lines.jsonl", tokenizer, NoChat);
+    EXPECT_GE(counts.lines, 80) << family;
+    EXPECT_GE(counts.decodes, 50) << family;
+  }
+}
+
+TEST(TokenizerTest, KnowsTheTokensOfASentencePieceModel) {
+  const Tokenizer tokenizer = Tokenizer::Load(kGolden / "gemma_like");
+  EXPECT_THAT(tokenizer.PrefixIds(), ElementsAre(tokenizer.Find("<bos>").value()));
+  EXPECT_THAT(tokenizer.SuffixIds(), IsEmpty());
+  const TokenId byte = tokenizer.Find("<0xE2>").value();
+  EXPECT_TRUE(tokenizer.IsFallbackByte(byte));
+  EXPECT_EQ(tokenizer.TokenBytes(byte), "\xE2");
+  EXPECT_FALSE(tokenizer.IsFallbackByte(tokenizer.Find("▁").value()));
+  EXPECT_EQ(tokenizer.TokenBytes(tokenizer.Find("▁").value()), " ");
+  EXPECT_FALSE(tokenizer.IsSpecial(tokenizer.Find("\n\n").value()));
+  EXPECT_TRUE(tokenizer.IsSpecial(tokenizer.Find("<eos>").value()));
+}
+
+TEST(TokenizerTest, OffsetsOfBrokenBytesAreTheirOwn) {
+  const Tokenizer tokenizer = Tokenizer::Load(kGolden / "llama_like");
+  const std::string text = "a\xE2\x82z e\u0301\xFF!";
+  const Encoding encoding = tokenizer.EncodeWithOffsets(text, {.add_special = false});
+  std::vector<ByteRange> characters;  // the pieces of one character have the same range
+  for (const ByteRange& range : encoding.offsets) {
+    if (characters.empty() || characters.back() != range) characters.push_back(range);
+  }
+  // NFC makes one letter of e and its accent: it has the first of them. Of the space, a token of its own, all is
+  // trimmed.
+  EXPECT_THAT(characters, ElementsAre(ByteRange{0, 1}, ByteRange{1, 3}, ByteRange{3, 4}, ByteRange{5, 5},
+                                      ByteRange{5, 6}, ByteRange{8, 9}, ByteRange{9, 10}));
+}
+
+TEST(TokenizerTest, OffsetsStayRightBehindABytelessPiece) {
+  const Tokenizer tokenizer = Tokenizer::Load(kGolden);  // has no piece for U+0014
+  const Encoding encoding = tokenizer.EncodeWithOffsets("\x14!x");
+  ASSERT_FALSE(encoding.offsets.empty());
+  EXPECT_EQ(encoding.offsets.front().begin, 1u);
+  EXPECT_EQ(encoding.offsets.back().end, 3u);
+}
+
+// No character comes out of a run before it is known that nothing behind it breaks it.
+TEST(StreamDecoderTest, HoldsARunOfFallbackBytes) {
+  const Tokenizer tokenizer = Tokenizer::Load(kGolden / "gemma_like");
+  const auto byte = [&](const char* spelling) { return tokenizer.Find(spelling).value(); };
+  StreamDecoder decoder(tokenizer);
+  for (const char* spelling : {"<0xE2>", "<0x82>", "<0xAC>"}) EXPECT_EQ(decoder.Push(byte(spelling)), "");
+  EXPECT_EQ(decoder.Push(byte("a")), "€a");
+  for (const char* spelling : {"<0xE2>", "<0x82>", "<0xAC>", "<0xFF>"}) EXPECT_EQ(decoder.Push(byte(spelling)), "");
+  EXPECT_EQ(decoder.Flush(), "\uFFFD\uFFFD\uFFFD\uFFFD");
 }
 
 TEST(TokenizerTest, SpecialSpellingsStayTextUnlessAskedFor) {
@@ -124,6 +181,17 @@ TEST_P(BadTokenizerFileTest, IsRefusedByName) {
 }
 
 using J = nlohmann::json;
+
+J SplitBy(const char* kind, const char* pattern, const char* behavior) {
+  return {{"type", "Split"}, {"pattern", {{kind, pattern}}}, {"behavior", behavior}, {"invert", false}};
+}
+
+J Template(std::vector<J> pieces, int id) {
+  return {{"type", "TemplateProcessing"},
+          {"single", J(pieces)},
+          {"special_tokens", {{"<bos>", {{"id", "<bos>"}, {"ids", J::array({id})}, {"tokens", J::array({"<bos>"})}}}}}};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Text, BadTokenizerFileTest,
     ::testing::Values(
@@ -158,13 +226,42 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"MergeIsNumber", [](J& f) { f["model"]["merges"][3] = 5; }, {"model.merges[3]", "wrong type"}},
         BadFile{"Dropout", [](J& f) { f["model"]["dropout"] = 0.1; }, {"model.dropout", "0.1"}},
         BadFile{"ByteFallback", [](J& f) { f["model"]["byte_fallback"] = true; }, {"model.byte_fallback"}},
-        BadFile{"IgnoreMerges", [](J& f) { f["model"]["ignore_merges"] = true; }, {"model.ignore_merges"}},
+        BadFile{"IgnoreMergesIsText",
+                [](J& f) { f["model"]["ignore_merges"] = "yes"; },
+                {"model.ignore_merges", "true or false"}},
         BadFile{"UnknownToken", [](J& f) { f["model"]["unk_token"] = "<unk>"; }, {"model.unk_token", "<unk>"}},
         BadFile{"Normaliser",
                 [](J& f) {
-                  f["normalizer"] = {{"type", "NFC"}};
+                  f["normalizer"] = {{"type", "NFKC"}};
                 },
-                {"normalizer", "not supported"}},
+                {"normalizer.type", "NFKC", "NFC, Replace"}},
+        BadFile{"NormaliserInSequence",
+                [](J& f) {
+                  f["normalizer"] = {{"type", "Sequence"}, {"normalizers", J::array({{{"type", "Strip"}}})}};
+                },
+                {"normalizer.normalizers[0].type", "Strip"}},
+        BadFile{"ReplaceByExpression",
+                [](J& f) {
+                  f["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "a+"}}}, {"content", "b"}};
+                },
+                {"normalizer.pattern", "String"}},
+        BadFile{"ReplaceOfNothing",
+                [](J& f) {
+                  f["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", ""}}}, {"content", "b"}};
+                },
+                {"normalizer.pattern.String", "empty pattern"}},
+        BadFile{"UnknownExpression",
+                [](J& f) { f["pre_tokenizer"]["pretokenizers"][0] = SplitBy("Regex", "\\w+", "Isolated"); },
+                {"pre_tokenizer.pretokenizers[0].pattern.Regex", "\\w+", "GPT-2", "Qwen-3", "Llama-3"}},
+        BadFile{"SplitRemoved",
+                [](J& f) { f["pre_tokenizer"]["pretokenizers"][0] = SplitBy("String", " ", "Removed"); },
+                {"pre_tokenizer.pretokenizers[0].behavior", "Removed", "MergedWithPrevious"}},
+        BadFile{"SplitInverted",
+                [](J& f) {
+                  f["pre_tokenizer"]["pretokenizers"][0] = SplitBy("String", " ", "MergedWithPrevious");
+                  f["pre_tokenizer"]["pretokenizers"][0]["invert"] = true;
+                },
+                {"pre_tokenizer.pretokenizers[0].invert"}},
         BadFile{"NoPreTokeniser", [](J& f) { f["pre_tokenizer"] = nullptr; }, {"pre_tokenizer", "ByteLevel"}},
         BadFile{"OtherPreTokeniser",
                 [](J& f) { f["pre_tokenizer"]["pretokenizers"][0]["type"] = "Metaspace"; },
@@ -179,12 +276,28 @@ INSTANTIATE_TEST_SUITE_P(
                 [](J& f) { f["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
                 {"pre_tokenizer.pretokenizers[1].add_prefix_space", "true"}},
         BadFile{"PostProcessor",
-                [](J& f) {
-                  f["post_processor"] = {{"type", "TemplateProcessing"}};
-                },
-                {"post_processor.type", "TemplateProcessing"}},
+                [](J& f) { f["post_processor"] = {{"type", "BertProcessing"}}; },
+                {"post_processor.type", "BertProcessing", "TemplateProcessing"}},
+        BadFile{"TemplateWithoutText",
+                [](J& f) { f["post_processor"] = Template({}, 0); },
+                {"post_processor.single", "template without the text"}},
+        BadFile{"TemplateOfAPair",
+                [](J& f) { f["post_processor"] = Template({{{"Sequence", {{"id", "B"}}}}}, 0); },
+                {"post_processor.single[0].Sequence.id", "B"}},
+        BadFile{"TemplateOfUnknown",
+                [](J& f) { f["post_processor"] = Template({{{"SpecialToken", {{"id", "<eos>"}}}}}, 0); },
+                {"post_processor.special_tokens", "<eos>"}},
+        BadFile{"TemplateWithForeignId",
+                [](J& f) { f["post_processor"] = Template({{{"SpecialToken", {{"id", "<bos>"}}}}}, 4000); },
+                {"post_processor.special_tokens.<bos>.ids[0]", "4000"}},
         BadFile{"NoDecoder", [](J& f) { f["decoder"] = nullptr; }, {"decoder", "ByteLevel"}},
         BadFile{"OtherDecoder", [](J& f) { f["decoder"]["type"] = "Fuse"; }, {"decoder.type", "Fuse"}},
+        BadFile{"DecoderInOtherOrder",
+                [](J& f) { f["decoder"] = {{"type", "Sequence"}, {"decoders", J::array({{{"type", "Fuse"}}})}}; },
+                {"decoder.decoders[0].type", "Fuse", "Replace, ByteFallback and Fuse"}},
+        BadFile{"AddedTooLong",
+                [](J& f) { f["added_tokens"][0]["content"] = std::string(600, 'x'); },
+                {"added_tokens[0].content", "600 bytes"}},
         BadFile{"AddedWithoutFlag",
                 [](J& f) { f["added_tokens"][0].erase("normalized"); },
                 {"added_tokens[0]", "normalized"}},
@@ -211,18 +324,41 @@ TEST(TokenizerFileTest, CutAnywhereIsOneClearError) {
 
 // Whatever a flipped bit makes of the file, it loads or is refused with an nla::Error.
 TEST(TokenizerFileTest, FlippedBitsNeverCrash) {
-  const std::string whole = ReadFile(kGolden / "tokenizer.json");
-  int refused = 0;
-  for (size_t i = 0; i < whole.size(); i += 23) {
-    std::string flipped = whole;
-    flipped[i] = static_cast<char>(flipped[i] ^ (1 << (i % 8)));
-    try {
-      Tokenizer::FromJson(flipped, "flipped").Encode("The word <tool> 12");
-    } catch (const Error&) {
-      ++refused;
+  for (const char* family : {"", "llama_like", "gemma_like"}) {
+    const std::string whole = ReadFile(kGolden / family / "tokenizer.json");
+    int refused = 0;
+    for (size_t i = 0; i < whole.size(); i += 23) {
+      std::string flipped = whole;
+      flipped[i] = static_cast<char>(flipped[i] ^ (1 << (i % 8)));
+      try {
+        Tokenizer::FromJson(flipped, "flipped").EncodeWithOffsets("The word <tool> 12\n\n e\u0301 €");
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 100) << family;
+  }
+}
+
+// Every value of the document replaced by one of another type, every member taken away.
+TEST(TokenizerFileTest, WrongTypesAreErrorsThatNameTheFile) {
+  for (const char* family : {"llama_like", "gemma_like"}) {
+    const nlohmann::json whole = nlohmann::json::parse(ReadFile(kGolden / family / "tokenizer.json"));
+    const nlohmann::json fields = whole.flatten();
+    for (const auto& [path, value] : fields.items()) {
+      if (path.starts_with("/model/vocab/") || path.starts_with("/model/merges/")) continue;
+      for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-7), nlohmann::json("zq"),
+                                          nlohmann::json::array(), nlohmann::json::object()}) {
+        nlohmann::json changed = whole;
+        changed[nlohmann::json::json_pointer(path)] = other;
+        try {
+          Tokenizer::FromJson(changed.dump(), "dir/tokenizer.json").EncodeWithOffsets("The work <tool> é");
+        } catch (const Error& error) {
+          EXPECT_THAT(error.what(), HasSubstr("dir/tokenizer.json")) << path;
+        }
+      }
     }
   }
-  EXPECT_GT(refused, 100);
 }
 
 TEST(TokenizerFileTest, AMissingFileIsNamed) {

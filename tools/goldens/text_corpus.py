@@ -2,6 +2,7 @@
 import gzip
 import pathlib
 import random
+import unicodedata
 
 ODDITIES = {
     "emoji": ["👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "🇩🇪", "❤️", "😀😀", "👨🏿‍🚀", "#️⃣", "🫠"],
@@ -47,9 +48,12 @@ def odd_lines(count, seed=0):
     return [odd_line(rng) for _ in range(count)]
 
 
-def sweep_lines():
-    """Every code point below U+323B0 and the tags' plane, in the positions where its class matters."""
+def sweep_lines(thin=1):
+    """Every code point below U+323B0 and the tags' plane, in the positions where its class matters. `thin`: of ideographs, Hangul
+    syllables, private and unassigned code points only every so many."""
+    bulk = [range(0x3400, 0xA000), range(0xAC00, 0xD7A4), range(0xE000, 0xF900), range(0x17000, 0x18D00), range(0x1FB00, 0x2F800), range(0x2FA20, 0x323B0)]
     code_points = [c for c in [*range(0x323B0), *range(0xE0000, 0xE01F0)] if not 0xD800 <= c < 0xE000]
+    code_points = [c for c in code_points if c % thin == 0 or not (any(c in r for r in bulk) or unicodedata.category(chr(c)) == "Cn")]
     for start in range(0, len(code_points), 256):
         yield "".join(f"  {chr(c)}a {chr(c)}{chr(c)}1" for c in code_points[start:start + 256])
 

@@ -14,13 +14,14 @@ import jinja2
 import tokenizers
 import transformers
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import text_corpus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/text/golden"
 LICENCE = pathlib.Path("/usr/share/common-licenses/Apache-2.0")
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 VERSIONS = {"tokenizers": tokenizers.__version__, "transformers": transformers.__version__, "jinja2": jinja2.__version__}
 
 DEFAULT_SYSTEM = "{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe brief.<|im_end|>\n' }}{% endif %}"
@@ -44,6 +45,22 @@ def dump(path, records):
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         for record in records:
             out.write(json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n")
+
+
+def with_offsets(encoding):
+    return {"ids": encoding.ids, "offsets": encoding.offsets}
+
+
+def offset_records(tokenizer, texts):
+    """Ids and character offsets, with what the post-processor adds."""
+    for text in texts:
+        tokenizer.encode_special_tokens = True
+        plain = tokenizer.encode(text)
+        tokenizer.encode_special_tokens = False
+        special = tokenizer.encode(text)
+        yield {"text": text, "plain": with_offsets(plain), "special": with_offsets(special),
+               "decoded": tokenizer.decode(special.ids, skip_special_tokens=True),
+               "decoded_all": tokenizer.decode(special.ids, skip_special_tokens=False)}
 
 
 def encoded(tokenizer, texts, special):
@@ -117,6 +134,57 @@ def train_tiny():
     return tokenizer
 
 
+def trained(tokenizer, specials, **trainer_options):
+    trainer = trainers.BpeTrainer(special_tokens=specials, show_progress=False, **trainer_options)
+    tokenizer.train_from_iterator(LICENCE.read_text().splitlines(keepends=True), trainer)
+    return json.loads(tokenizer.to_str())
+
+
+def train_llama_like():
+    """Byte-level with NFC, Llama-3's expression, BOS and EOS, offsets without white space, a piece that no merge leads to."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.normalizer = normalizers.NFC()
+    split = pre_tokenizers.Split(Regex(LLAMA3), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<bos>", "<eos>"]
+    document = trained(tokenizer, specials, vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    document["model"]["vocab"]["\u0120zebra"] = len(document["model"]["vocab"])
+    tokenizer = Tokenizer.from_str(json.dumps(document))
+    template = processors.TemplateProcessing(single="<bos> $A <eos>", special_tokens=[(s, tokenizer.token_to_id(s)) for s in specials])
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(add_prefix_space=False, trim_offsets=True), template])
+    tokenizer.add_tokens([AddedToken("caf\u00e9", normalized=True), AddedToken("<tool>", lstrip=True, rstrip=True, normalized=False)])
+    return tokenizer
+
+
+def train_gemma_like():
+    """SentencePiece-style; pieces with a space inside, so that chunks are more than words."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    document = trained(tokenizer, ["<pad>", "<eos>", "<bos>", "<unk>"], vocab_size=400)
+    vocab = document["model"]["vocab"]
+    for byte in range(256):
+        vocab[f"<0x{byte:02X}>"] = len(vocab)
+    tokenizer = Tokenizer.from_str(json.dumps(document))
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", tokenizer.token_to_id("<bos>"))])
+    tokenizer.add_tokens([AddedToken("\n" * n, normalized=False) for n in range(2, 6)])
+    tokenizer.add_tokens([AddedToken("\u2581\u2581", normalized=False), AddedToken("a tool", normalized=True)])
+    return tokenizer
+
+
+def write_family(name, tokenizer):
+    folder = GOLDEN / name
+    folder.mkdir(exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    texts = [line for line in LICENCE.read_text().splitlines(keepends=True)[:20]] + text_corpus.odd_lines(70, seed=2)
+    texts += ["", " zebra zebra\tzebras zebra", "a cafe\u0301 caf\u00e9 cafe", "e\u0301x o\u0308\u0323\u0304 \u1100\u1161\u11a8 \u0344a", "  <tool>  x<tool>y",
+              "<bos>x<eos> <unk>", " a tool  a  tool\u2581\u2581\u2581x", "\n\n\n\n\n\n\n x\n\ny", "I'\u017f IT'S we'Ll 1234567 12\u0663", "the  of  work\r\n \r\n\t x"]
+    texts = [text for text in texts if len(text) < 400]
+    dump(folder / "lines.jsonl", [{"made_by": VERSIONS}, *offset_records(tokenizer, texts), *decode_records(tokenizer, 60)])
+
+
 def alphabet_lines(alphabet):
     """Text whose bytes are the alphabet's: the trainer then knows those bytes and no other."""
     code_points = [c for c in range(0x20000) if not 0xD800 <= c < 0xE000]
@@ -141,6 +209,8 @@ def write_golden():
     raw += [text.encode() for text in ["", "word swords word's wordy\u0301 word", "a  <tool>  <tool>b", "<pad>  <pad> <pad>   <pad> x", "  <tool>",
                                        "<tool>word<|im_end|>word"]]
     dump(GOLDEN / "lines.jsonl", [{"made_by": VERSIONS}, *line_records(tokenizer, raw), *decode_records(tokenizer, 100)])
+    write_family("llama_like", train_llama_like())
+    write_family("gemma_like", train_gemma_like())
     chats = {"tokenizer_config.json": with_default, "plain_chatml.jinja": CHATML.replace("DEFAULT", ""), "spaced_chatml.jinja": SPACED}
     dump(GOLDEN / "chat.jsonl", [{"made_by": VERSIONS}] + [{"template": name, **record} for name, source in chats.items()
                                                             for record in chat_records(tokenizer, source)])
