@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian packages, then .venv from requirements/NAME.txt for each NAME given.
+# npm, which tests use to fetch tokenizers, comes with the oracles unless another one is there.
 # Usage: tools/setup.sh [--no-tools] NAME...   (--no-tools leaves out what only the code checks need)
 # A second call finds everything in place and does nothing.
 set -euo pipefail
@@ -14,6 +15,10 @@ if [[ "${1:-}" == --no-tools ]]; then
 else
   packages+=("${check_packages[@]}")
 fi
+
+for name in "$@"; do
+  if [[ $name == oracles ]] && ! command -v npm >/dev/null; then packages+=(npm); fi
+done
 
 say() { echo "setup: $*" >&2; }
 

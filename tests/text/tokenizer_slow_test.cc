@@ -1,13 +1,12 @@
-// SmolLM2's tokenizer against the `tokenizers` library and Jinja, run now, on a large corpus; and its speed.
+// SmolLM2's tokenizer against the `tokenizers` library and Jinja, run now, on text found on the machine.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <stdexcept>
 
 #include "text/chat.h"
+#include "text/library_lines_testing.h"
 #include "text/oracle_testing.h"
 #include "text/tokenizer.h"
 
@@ -16,17 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Standard output of a command that must succeed, without the last newline.
-std::string Capture(const std::string& command) {
-  FILE* pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
-  std::string out;
-  char buffer[4096];
-  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, count);
-  if (::pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
-  while (out.ends_with('\n')) out.pop_back();
-  return out;
-}
+using testing::Capture;
 
 const fs::path& BaseModel() {
   static const fs::path directory = Capture("NLA_PROGRAM=" NLA_PROGRAM " " NLA_SOURCE_DIR "/tools/base_model.sh");
@@ -65,18 +54,6 @@ TEST(TokenizerSlowTest, ChatEqualsJinja) {
   const OracleFile oracle("chat");
   const auto the_chat = [&](const std::string&) -> const ChatFormat& { return chat; };
   EXPECT_GE(testing::CheckRecords(oracle.path(), tokenizer, the_chat).chats, 30);
-}
-
-TEST(TokenizerSlowTest, AMegabyteOfOneLetterIsQuick) {
-  const Tokenizer tokenizer = Tokenizer::Load(BaseModel());
-  for (const char letter : {'a', ' ', '=', '\xFF'}) {
-    const std::string line(1 << 20, letter);
-    const std::clock_t begun = std::clock();  // processor time: a busy machine must not fail this
-    tokenizer.Encode(line);
-    const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
-    std::printf("1 MB of byte %d: %.3f s\n", static_cast<unsigned char>(letter), seconds);
-    EXPECT_LT(seconds, 1.0);
-  }
 }
 
 }  // namespace
