@@ -9,14 +9,13 @@
 
 #include "base/fail.h"
 #include "base/file.h"
-#include "base/subprocess.h"
+#include "cli/bench_rows.h"
+#include "cli/bench_tokenize.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
 
 namespace nla::cli {
 namespace {
-
-using nlohmann::ordered_json;
 
 struct Options {
   std::string model;
@@ -64,20 +63,8 @@ struct Comparison {
 };
 
 Measurement Measure(const std::vector<std::string>& command, const std::string& rate_key) {
-  const ProcessResult result = RunProcess(command);
-  const ordered_json document = ordered_json::parse(result.output, nullptr, false);
-  if (result.exit_code != 0 || !document.is_object() || !document.contains(rate_key)) {
-    Fail({.where = fmt::format("{}", command[0]),
-          .what = "the benchmark's command failed",
-          .found = fmt::format("exit code {}, output {}", result.exit_code, result.output.substr(0, 200))});
-  }
-  return {document[rate_key].get<double>(), result.peak_rss_mb};
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  const BenchRun run = RunBenchCommand(command);
+  return {BenchNumber(run, rate_key), run.peak_rss_mb};
 }
 
 std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
@@ -119,14 +106,6 @@ Comparison TrainComparison(const Options& o, const std::string& threads, const s
   return comparison;
 }
 
-std::string ProcessorName() {
-  const std::string info = ReadFile("/proc/cpuinfo");
-  const size_t at = info.find("model name");
-  if (at == std::string::npos) return "unknown processor";
-  const size_t begin = info.find(':', at) + 2;
-  return info.substr(begin, info.find('\n', begin) - begin);
-}
-
 // Ours and the peer in turns; medians, and the ratio of medians.
 void RunComparison(const std::string& name, const Comparison& comparison, const Options& options,
                    const CommonOptions& common, const std::string& dtype) {
@@ -140,30 +119,10 @@ void RunComparison(const std::string& name, const Comparison& comparison, const 
     peer_memory.push_back(b.peak_rss_mb);
     if (!common.json) fmt::print("round {}: {:.1f} beside {:.1f} {}\n", round + 1, a.rate, b.rate, comparison.unit);
   }
-  const ordered_json rows = {{{"name", name},
-                              {"ours", Median(ours)},
-                              {"peer", Median(peer)},
-                              {"peer_name", comparison.peer_name},
-                              {"unit", comparison.unit},
-                              {"ratio", Median(ours) / Median(peer)}},
-                             {{"name", name + " peak memory"},
-                              {"ours", Median(our_memory)},
-                              {"peer", Median(peer_memory)},
-                              {"peer_name", comparison.peer_name},
-                              {"unit", "MB"},
-                              {"ratio", Median(our_memory) / Median(peer_memory)}}};
-  if (common.json) {
-    PrintJson({{"rows", rows},
-               {"dtype", dtype},
-               {"rounds", options.rounds},
-               {"machine", {{"processor", ProcessorName()}, {"cores", std::thread::hardware_concurrency()}}}});
-    return;
-  }
-  for (const ordered_json& row : rows) {
-    fmt::print("{:<24} {:>10.1f} {:<10} peer {:>10.1f}  ratio {:.2f}  ({}, {})\n", row["name"].get<std::string>(),
-               row["ours"].get<double>(), row["unit"].get<std::string>(), row["peer"].get<double>(),
-               row["ratio"].get<double>(), row["peer_name"].get<std::string>(), dtype);
-  }
+  const std::string peer_name = fmt::format("{}, {}", comparison.peer_name, dtype);
+  PrintBenchRows({{name, Median(ours), Median(peer), peer_name, comparison.unit},
+                  {name + " peak memory", Median(our_memory), Median(peer_memory), peer_name, "MB"}},
+                 common, {{"dtype", dtype}, {"rounds", options.rounds}});
 }
 
 using MakeComparison = Comparison (*)(const Options&, const std::string&, const std::string&, const fs::path&);
@@ -205,6 +164,7 @@ void AddBench(CLI::App& root, CommonOptions& common) {
   CLI::App* bench = root.add_subcommand("bench", "Time this program beside a Python peer on the same machine");
   bench->require_subcommand(1);
   AddBenchmark(*bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchTokenize(*bench, common);
   AddBenchmark(*bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
 }
 

@@ -1,0 +1,35 @@
+// What the benchmarks of `nla bench` share: running a peer, medians, and how rows are shown.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+
+namespace nla::cli {
+
+struct BenchRow {
+  std::string name;
+  double ours = 0;
+  double peer = 0;
+  std::string peer_name;
+  std::string unit;
+};
+
+double Median(std::vector<double> values);
+
+// The JSON document that a command prints, which must succeed; its peak memory comes along as "peak_rss_mb" of the
+// result.
+struct BenchRun {
+  nlohmann::ordered_json document;
+  double peak_rss_mb = 0;
+};
+BenchRun RunBenchCommand(const std::vector<std::string>& command);
+// A number of the document; a missing one is the command's failure.
+double BenchNumber(const BenchRun& run, const std::string& key);
+
+// Rows with their ratios, as a table or, with --json, as one document beside the machine and `facts`.
+void PrintBenchRows(const std::vector<BenchRow>& rows, const CommonOptions& common,
+                    const nlohmann::ordered_json& facts);
+
+}  // namespace nla::cli
