@@ -17,6 +17,7 @@ struct Options {
   std::string model;
   std::string prompt;
   bool raw = false;
+  std::string date;
   SampleOptions sample;
 };
 
@@ -26,7 +27,7 @@ void GenerateOne(const LanguageModel& model, const Options& options, const Commo
       options.raw ? model.tokenizer.Encode(options.prompt) : model.chat.Encode(model.tokenizer, messages, true);
   if (ids.empty()) FailUsage({.where = "PROMPT", .what = "is empty", .wanted = "at least one token"});
   SamplingOptions sampling = options.sample.sampling;
-  if (const auto end = model.tokenizer.Find(model.chat.end_of_turn())) sampling.stop_ids.push_back(*end);
+  for (const TokenId id : model.chat.StopIds(model.tokenizer)) sampling.stop_ids.push_back(id);
   Generator generator(model.decoder, sampling, 1);
   generator.Run(
       1,
@@ -39,11 +40,13 @@ void GenerateOne(const LanguageModel& model, const Options& options, const Commo
           std::cout << text << "\n";
           return;
         }
-        PrintJson({{"text", text},
-                   {"ids", result.ids},
-                   {"logprobs", result.logprobs},
-                   {"finish_reason", result.reason == FinishReason::kStop ? "stop" : "length"},
-                   {"prompt_tokens", ids.size()}});
+        nlohmann::ordered_json printed = {{"text", text},
+                                          {"ids", result.ids},
+                                          {"logprobs", result.logprobs},
+                                          {"finish_reason", result.reason == FinishReason::kStop ? "stop" : "length"},
+                                          {"prompt_tokens", ids.size()}};
+        if (!options.raw && model.chat.uses_date()) printed["chat_date"] = model.chat.date();
+        PrintJson(printed);
       });
 }
 
@@ -52,8 +55,10 @@ void Run(const Options& options, const CommonOptions& common) {
   if (from_file == !options.prompt.empty()) {
     FailUsage({.where = "generate", .what = "needs either a PROMPT or --prompts FILE"});
   }
+  if (options.raw && !options.date.empty()) FailUsage({.where = "--date", .what = "is of no use with --raw"});
   if (from_file && options.sample.out.empty()) FailUsage({.where = "generate", .what = "--prompts needs --out FILE"});
-  const LanguageModel model = LanguageModel::Load(options.model, {.compute = SetUpCompute(common)});
+  LanguageModel model = LanguageModel::Load(options.model, {.compute = SetUpCompute(common)});
+  if (!options.date.empty()) model.chat = ChatFormat::Load(options.model, {.date = options.date});
   if (!from_file) return GenerateOne(model, options, common);
   SampleOptions sample = options.sample;
   sample.seed = common.seed;
@@ -78,6 +83,8 @@ void AddGenerate(CLI::App& root, CommonOptions& common) {
   command->add_option("--model", options->model, "checkpoint directory")->required();
   command->add_option("prompt", options->prompt, "the user's turn")->type_name("PROMPT");
   command->add_flag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
+  command->add_option("--date", options->date,
+                      "the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
   command->add_option("--prompts", options->sample.prompts, "file of {\"prompt\": …} lines; the texts go to --out");
   command->add_option("--out", options->sample.out, "corpus to write (.jsonl)");
   command->add_flag("--replace", options->sample.replace, "with --out: lose what is there");

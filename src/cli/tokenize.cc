@@ -21,12 +21,13 @@ struct Options {
   bool no_special = false;
   bool parse_special = false;
   bool chat = false;
+  std::string date;
 };
 
 class TextTokenizer {
  public:
   explicit TextTokenizer(const Options& options) : options_(options), tokenizer_(Tokenizer::Load(options.model)) {
-    if (options.chat) chat_.emplace(ChatFormat::Load(options.model));
+    if (options.chat) chat_.emplace(ChatFormat::Load(options.model, {.date = options.date}));
   }
 
   std::vector<TokenId> Encode(const std::string& text) const {
@@ -77,6 +78,7 @@ void Run(const CommonOptions& common, const Options& options, bool has_text) {
   if (has_text != options.jsonl.empty()) {
     FailUsage({.where = "nla tokenize", .what = "give TEXT or --jsonl", .found = has_text ? "both" : "neither"});
   }
+  if (!options.date.empty() && !options.chat) FailUsage({.where = "--date", .what = "needs --chat"});
   const TextTokenizer tokenizer(options);
   if (!has_text) return TokenizeLines(tokenizer, options.jsonl);
   const std::vector<TokenId> ids = tokenizer.Encode(options.text);
@@ -99,6 +101,8 @@ void AddTokenize(CLI::App& root, CommonOptions& common) {
   command->add_flag("--parse-special", options->parse_special,
                     "let the spelling of a special token become its id; without it, it stays text");
   command->add_flag("--chat", options->chat, "encode each text as one user turn, with the generation prompt");
+  command->add_option("--date", options->date,
+                      "with --chat: the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
   command->callback([&common, options, text] { Run(common, *options, text->count() > 0); });
 }
 

@@ -93,10 +93,11 @@ class Partial {
 
 std::string RunKeyOf(const LanguageModel& model, const SampleOptions& options) {
   const SamplingOptions& s = options.sampling;
-  return Sha256Hex(fmt::format("sample\n{}\n{} {}\n{} {} {} {}\nseed {}\n",
+  const std::string day = model.chat.uses_date() ? fmt::format("date {}\n", model.chat.date()) : "";
+  return Sha256Hex(fmt::format("sample\n{}\n{} {}\n{} {} {} {}\nseed {}\n{}",
                                Checkpoint::Open(model.directory).WeightsHash(), model.tokenizer.hash(),
                                model.decoder.compute() == at::kFloat ? "fp32" : "bf16", s.temperature, s.top_p, s.top_k,
-                               s.max_new_tokens, options.seed));
+                               s.max_new_tokens, options.seed, day));
 }
 
 void WriteInOrder(const fs::path& out, const std::map<int64_t, ordered_json>& done) {
@@ -125,8 +126,7 @@ SampleReport SampleCorpus(const LanguageModel& model, const SampleOptions& optio
     if (!partial.done().contains(i)) open.push_back(i);
   }
   SamplingOptions sampling = options.sampling;
-  const std::optional<TokenId> end = model.tokenizer.Find(model.chat.end_of_turn());
-  if (end) sampling.stop_ids.push_back(*end);
+  for (const TokenId id : model.chat.StopIds(model.tokenizer)) sampling.stop_ids.push_back(id);
   Generator generator(model.decoder, sampling, options.slots);
   Progress progress("sample", "texts", static_cast<int64_t>(prompts.size()));
   progress.StartAt(static_cast<int64_t>(partial.done().size()));

@@ -34,7 +34,7 @@ void Verbalizer::Run(std::span<const float> activations, const VerbalizeOptions&
   const at::Tensor first_row = at::zeros({1}, at::kLong);
 
   SamplingOptions sampling = options.sampling;
-  if (const auto end = role_.tokenizer.Find(role_.chat.end_of_turn())) sampling.stop_ids.push_back(*end);
+  for (const TokenId id : role_.chat.StopIds(role_.tokenizer)) sampling.stop_ids.push_back(id);
   Generator generator(role_.decoder, sampling, options.slots);
   generator.SetPrefix(ids.first(prompt_.site));
   generator.Run(
