@@ -15,6 +15,7 @@ file(CREATE_LINK ${NLA_FMT_INCLUDE}/fmt ${CMAKE_SOURCE_DIR}/.cache/include_first
 find_package(nlohmann_json REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
 

@@ -1,8 +1,6 @@
 // Shared options of the commands that verbalize.
 #include "cli/pair_options.h"
 
-#include "base/fail.h"
-
 namespace nla::cli {
 
 void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options) {
@@ -34,12 +32,13 @@ void AddBaseOption(CLI::App* command, std::string& base) {
   command->add_option("--base", base, "base model's directory, where adapters are not beside it");
 }
 
-void CheckWidth(int64_t found, int64_t wanted, const std::string& path) {
-  if (found == wanted) return;
-  Fail({.where = path,
-        .what = "activations of another width than the model's",
-        .found = std::to_string(found),
-        .wanted = std::to_string(wanted)});
+void AddActivationOptions(CLI::App* command, ActivationInput& input) {
+  command->add_option("--column", input.column,
+                      "column, member, tensor or key of the vectors; default: activation_vector, or the only one");
+  command->add_option("--layer", input.layer, "K of the vectors, where no sidecar says it: checked against the model")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--base-model", input.base_model, "the model they are of, where no sidecar says it");
+  command->add_flag("--force", input.force, "go on where layer, model or norms look wrong");
 }
 
 nlohmann::ordered_json ToJson(const FveSummary& summary) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "nla/activation_input.h"
 #include "nla/metrics.h"
 #include "nla/verbalizer.h"
 
@@ -17,8 +18,8 @@ void AddSamplesOption(CLI::App* command, VerbalizeOptions& options);
 // --base: the base model of adapters.
 void AddBaseOption(CLI::App* command, std::string& base);
 
-// Refuses activations of another width than the model's; `path` names their file.
-void CheckWidth(int64_t found, int64_t wanted, const std::string& path);
+// --column, --layer, --base-model and --force of a command that reads activations; their file has an option of its own.
+void AddActivationOptions(CLI::App* command, ActivationInput& input);
 
 // {n, mse, cosine_mean, fve_raw_variance, fve_mean_norm, interval…}.
 nlohmann::ordered_json ToJson(const FveSummary& summary);

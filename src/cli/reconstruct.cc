@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "base/fail.h"
 #include "base/progress.h"
@@ -9,6 +10,8 @@
 #include "cli/model_options.h"
 #include "cli/pair_options.h"
 #include "data/activation_table.h"
+#include "data/corpus.h"
+#include "data/vector_writer.h"
 #include "nla/metrics.h"
 #include "nla/reconstructor.h"
 
@@ -19,18 +22,18 @@ struct Options {
   std::string critic;
   std::string base;
   std::string text;
-  std::string input;
+  std::string text_field = "explanation";
+  ActivationInput input;
   std::string out;
 };
 
 constexpr int64_t kRowsAtOnce = 1024;
 
-ActivationReader OpenExplained(const std::string& path) {
-  ActivationReader reader = ActivationReader::Open(path);
-  if (reader.schema() != RowSchema::kExplained) {
-    Fail({.where = path, .what = "has no explanations", .wanted = "a column api_explanation (see `nla label`)"});
-  }
-  return reader;
+void CheckExplained(const ActivationReader& reader) {
+  if (reader.schema() == RowSchema::kExplained) return;
+  Fail({.where = reader.name(),
+        .what = "has no explanations",
+        .wanted = "a column api_explanation (see `nla label`, or `nla verbalize --out rows.parquet`)"});
 }
 
 std::vector<std::string> Explanations(const std::vector<ActivationRow>& rows) {
@@ -39,35 +42,82 @@ std::vector<std::string> Explanations(const std::vector<ActivationRow>& rows) {
   return explanations;
 }
 
-void ReconstructFile(const Reconstructor& reconstructor, const Options& options, const CommonOptions& common) {
-  if (options.out.empty()) FailUsage({.where = "reconstruct", .what = "--input needs --out FILE"});
-  ActivationReader reader = OpenExplained(options.input);
-  ActivationWriter writer(options.out, RowSchema::kExplained, reconstructor.d_model(), reader.has_text());
-  Progress progress("reconstruct", "rows", reader.row_count());
-  for (auto rows = reader.Next(kRowsAtOnce); !rows.empty(); rows = reader.Next(kRowsAtOnce)) {
-    const std::vector<float> vectors = reconstructor.Run(Explanations(rows));
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const auto begin = vectors.begin() + static_cast<int64_t>(i) * reconstructor.d_model();
-      rows[i].activation.assign(begin, begin + reconstructor.d_model());
+// Rows to reconstruct, with or without true vectors beside their explanations.
+class ExplainedRows {
+ public:
+  explicit ExplainedRows(const Options& options) {
+    const std::string path = options.input.path.string();
+    if (path.ends_with(".jsonl")) {
+      lines_.emplace(std::vector<std::filesystem::path>{path}, options.text_field);
+      CorpusReader counted({path}, options.text_field);
+      while (counted.Next()) ++count_;
+    } else {
+      reader_ = ActivationReader::Open(path, options.input.column);
+      CheckExplained(*reader_);
+      count_ = reader_->row_count();
     }
-    writer.Append(rows);
-    progress.Update(writer.row_count());
   }
-  writer.Finish();
-  if (common.json) {
-    PrintJson({{"rows", writer.row_count()}, {"out", options.out}});
+
+  int64_t count() const { return count_; }
+  bool has_text() const { return reader_ && reader_->has_text(); }
+  std::vector<ActivationRow> Next() {
+    if (reader_) return reader_->Next(kRowsAtOnce);
+    std::vector<ActivationRow> rows;
+    while (static_cast<int64_t>(rows.size()) < kRowsAtOnce) {
+      std::optional<Document> line = lines_->Next();
+      if (!line) break;
+      rows.emplace_back().explanation = std::move(line->text);
+    }
+    return rows;
+  }
+
+ private:
+  std::optional<ActivationReader> reader_;
+  std::optional<CorpusReader> lines_;
+  int64_t count_ = 0;
+};
+
+void ReconstructFile(const Reconstructor& reconstructor, const Options& options, const CommonOptions& common) {
+  const int64_t d = reconstructor.d_model();
+  ExplainedRows input(options);
+  std::optional<ActivationWriter> rows_out;
+  std::unique_ptr<VectorWriter> vectors_out;
+  if (VectorWriter::Writes(options.out)) {
+    vectors_out = VectorWriter::Open(options.out, input.count(), d);
   } else {
-    fmt::print("{} vectors in {}\n", writer.row_count(), options.out);
+    rows_out.emplace(options.out, RowSchema::kExplained, d, input.has_text());
+  }
+  Progress progress("reconstruct", "rows", input.count());
+  int64_t done = 0;
+  for (auto rows = input.Next(); !rows.empty(); rows = input.Next()) {
+    const std::vector<float> vectors = reconstructor.Run(Explanations(rows));
+    if (vectors_out) vectors_out->Append(vectors);
+    for (size_t i = 0; rows_out && i < rows.size(); ++i) {
+      const auto begin = vectors.begin() + static_cast<int64_t>(i) * d;
+      rows[i].activation.assign(begin, begin + d);
+    }
+    if (rows_out) rows_out->Append(rows);
+    progress.Update(done += static_cast<int64_t>(rows.size()));
+  }
+  if (vectors_out) vectors_out->Finish();
+  if (rows_out) rows_out->Finish();
+  if (common.json) {
+    PrintJson({{"rows", done}, {"out", options.out}});
+  } else {
+    fmt::print("{} vectors in {}\n", done, options.out);
   }
 }
 
 void RunReconstruct(const Options& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
-  if (options.text.empty() == options.input.empty()) {
+  if (options.text.empty() == options.input.path.empty()) {
     FailUsage({.where = "reconstruct", .what = "needs either --text or --input"});
   }
+  if (!options.input.path.empty() && options.out.empty()) {
+    FailUsage({.where = "reconstruct", .what = "--input needs --out FILE"});
+  }
   const Reconstructor reconstructor = Reconstructor::Load({options.critic, options.base, compute});
-  if (!options.input.empty()) return ReconstructFile(reconstructor, options, common);
+  if (!options.input.path.empty()) return ReconstructFile(reconstructor, options, common);
   const std::vector<float> vector = reconstructor.Run(std::vector<std::string>{options.text});
   if (common.json) {
     PrintJson({{"d_model", reconstructor.d_model()}, {"vector", vector}});
@@ -78,9 +128,9 @@ void RunReconstruct(const Options& options, const CommonOptions& common) {
 
 void RunScore(const Options& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
-  ActivationReader reader = OpenExplained(options.input);
+  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(options.critic)).reader;
+  CheckExplained(reader);
   const Reconstructor reconstructor = Reconstructor::Load({options.critic, options.base, compute});
-  CheckWidth(reader.d_model(), reconstructor.d_model(), options.input);
   std::vector<float> gold;
   std::vector<float> predicted;
   Progress progress("score", "rows", reader.row_count());
@@ -109,8 +159,11 @@ void AddReconstruct(CLI::App& root, CommonOptions& common) {
                  "nla reconstruct --ar demo/pair/ar --base DIR --text \"Ends with \\\"rain\\\".\" --json");
   command->add_option("--ar", options->critic, "reconstructor directory")->required();
   command->add_option("--text", options->text, "one explanation; the vector is printed");
-  command->add_option("--input", options->input, "Parquet file with explanations");
-  command->add_option("--out", options->out, "Parquet file: the same rows with the reconstructed vectors");
+  command->add_option("--input", options->input.path,
+                      "file with explanations: Parquet (column api_explanation), or .jsonl as `verbalize` writes it");
+  command->add_option("--text-field", options->text_field, "key of the explanations in .jsonl")->capture_default_str();
+  command->add_option("--out", options->out,
+                      "the vectors: .npy, .safetensors or .jsonl; *.parquet: the same rows with these vectors");
   AddBaseOption(command, options->base);
   command->callback([options, &common] { RunReconstruct(*options, common); });
 }
@@ -120,7 +173,12 @@ void AddScore(CLI::App& root, CommonOptions& common) {
   CLI::App* command = AddCommand(root, common, "score", "Score explanations against the vectors beside them",
                                  "nla score --ar demo/pair/ar --base DIR --input demo/heldout.parquet");
   command->add_option("--ar", options->critic, "reconstructor directory")->required();
-  command->add_option("--input", options->input, "Parquet file with explanations and activations")->required();
+  command
+      ->add_option("--input", options->input.path,
+                   "explanations and activations: Parquet, or .jsonl with api_explanation and the vectors")
+      ->required()
+      ->type_name("FILE");
+  AddActivationOptions(command, options->input);
   AddBaseOption(command, options->base);
   command->callback([options, &common] { RunScore(*options, common); });
 }

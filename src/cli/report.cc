@@ -43,7 +43,7 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   out["floors"] = {{"shuffled", ToJson(card.shuffled)}, {"zero", ToJson(card.zero)}, {"empty", ToJson(card.empty)}};
   if (card.label) out["label"] = ToJson(*card.label);
   out["pair"] = options.pair;
-  out["dataset"] = options.report.dataset.string();
+  out["dataset"] = options.report.dataset.path.string();
   out["base_model"] = pair.manifest.base_name;
   out["layer"] = pair.manifest.layer;
   out["dtype"] = options.report.compute == at::kFloat ? "fp32" : "bf16";
@@ -57,7 +57,7 @@ void Run(Options options, const CommonOptions& common) {
   const PairLocation pair = FindPair(options.pair, options.base);
   const ReportCard card = MakeReport(pair, options.report);
   if (!options.html.empty()) {
-    WriteFileAtomically(options.html, ReportHtml(card, options.pair, options.report.dataset.string()));
+    WriteFileAtomically(options.html, ReportHtml(card, options.pair, options.report.dataset.path.string()));
   }
   if (common.json) {
     PrintJson(Describe(card, pair, options));
@@ -73,8 +73,15 @@ void AddReport(CLI::App& root, CommonOptions& common) {
   CLI::App* command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
                                  "nla report --pair demo/pair --dataset demo/heldout.parquet");
   command->add_option("--pair", options->pair, "pair directory")->required();
-  command->add_option("--dataset", options->report.dataset, "held-out rows (Parquet)")->required();
-  command->add_option("--rows", options->report.rows, "only the first N rows; 0: all")->capture_default_str();
+  command
+      ->add_option("--dataset", options->report.dataset.path,
+                   "held-out rows: Parquet, or any other file of activations")
+      ->required()
+      ->type_name("FILE");
+  AddActivationOptions(command, options->report.dataset);
+  command->add_option("--rows", options->report.dataset.limit, "only the first N rows; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--html", options->html, "also write the card as a page");
   AddBaseOption(command, options->base);
   AddDecodingOptions(command, options->report.verbalize);

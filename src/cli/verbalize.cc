@@ -1,7 +1,7 @@
 // `nla verbalize`: activations of a file to explanations.
 #include <fmt/format.h>
 
-#include <iostream>
+#include <algorithm>
 #include <memory>
 
 #include "base/file.h"
@@ -9,8 +9,8 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "cli/pair_options.h"
-#include "data/activation_table.h"
 #include "datagen/explain_rows.h"
+#include "nla/activation_input.h"
 #include "nla/verbalizer.h"
 
 namespace nla::cli {
@@ -19,10 +19,8 @@ namespace {
 struct Options {
   std::string actor;
   std::string base;
-  std::string activations;
-  std::string column = "activation_vector";
+  ActivationInput input;
   std::string out;
-  int64_t limit = 0;
   bool replace = false;
   VerbalizeOptions verbalize;
 };
@@ -41,15 +39,17 @@ nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
 
 // --out FILE.parquet: the rows again, explained by the verbalizer.
 void WriteRows(const Options& options, const CommonOptions& common, at::ScalarType compute) {
+  CheckedActivations checked = OpenActivations(options.input, ReadModelSidecar(options.actor));
   const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
-  ExplainRowsOptions rows{.input = options.activations,
+  ExplainRowsOptions rows{.input = options.input.path,
+                          .column = options.input.column,
                           .output = options.out,
                           .verbalizer = options.actor,
                           .verbalize = options.verbalize,
-                          .limit = options.limit,
+                          .limit = options.input.limit,
                           .replace = options.replace};
   rows.verbalize.seed = common.seed;
-  const ExplainRowsResult result = ExplainRows(verbalizer, rows);
+  const ExplainRowsResult result = ExplainRows(verbalizer, checked, rows);
   if (common.json) {
     PrintJson({{"rows_in", result.rows_in},
                {"rows_out", result.rows_out},
@@ -63,15 +63,15 @@ void WriteRows(const Options& options, const CommonOptions& common, at::ScalarTy
 void Run(Options options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   if (options.out.ends_with(".parquet")) return WriteRows(options, common, compute);
-  ActivationReader reader = ActivationReader::Open(options.activations, options.column);
+  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(options.actor)).reader;
   const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
-  CheckWidth(reader.d_model(), verbalizer.d_model(), options.activations);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   std::unique_ptr<AtomicFile> file;
   if (!options.out.empty()) file = std::make_unique<AtomicFile>(options.out);
-  Progress progress("verbalize", "rows", reader.row_count());
-  int64_t first = 0;
-  for (auto batch = reader.Next(kRowsAtOnce); !batch.empty(); batch = reader.Next(kRowsAtOnce)) {
+  const int64_t all = options.input.limit > 0 ? std::min(options.input.limit, reader.row_count()) : reader.row_count();
+  Progress progress("verbalize", "rows", all);
+  for (int64_t first = 0; first < all;) {
+    const auto batch = reader.Next(std::min(kRowsAtOnce, all - first));
     std::vector<float> vectors;
     for (const ActivationRow& row : batch) vectors.insert(vectors.end(), row.activation.begin(), row.activation.end());
     options.verbalize.seed = common.seed + static_cast<uint64_t>(first);
@@ -90,7 +90,7 @@ void Run(Options options, const CommonOptions& common) {
   }
   if (file) file->Commit();
   if (common.json)
-    PrintJson(file ? nlohmann::ordered_json{{"rows", first}, {"out", options.out}}
+    PrintJson(file ? nlohmann::ordered_json{{"rows", all}, {"out", options.out}}
                    : nlohmann::ordered_json{{"rows", rows}});
 }
 
@@ -99,14 +99,19 @@ void Run(Options options, const CommonOptions& common) {
 void AddVerbalize(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
-                                 "nla verbalize --av demo/pair/av --base DIR --activations demo/heldout.parquet");
+                                 "nla verbalize --av demo/pair/av --base DIR --activations acts.npy --layer 20");
   command->add_option("--av", options->actor, "verbalizer directory")->required();
-  command->add_option("--activations", options->activations, "Parquet file with raw activations")->required();
-  command->add_option("--column", options->column, "its column of vectors")->capture_default_str();
+  command
+      ->add_option("--activations", options->input.path,
+                   "raw activations: .parquet, .npy, .npz, .safetensors or .jsonl; - reads .jsonl or .npy from stdin")
+      ->required()
+      ->type_name("FILE");
+  AddActivationOptions(command, options->input);
   command->add_option("--out", options->out,
                       "write one JSON object a line here; *.parquet: the rows with their explanations");
-  command->add_option("--limit", options->limit, "with --out *.parquet: only the first N rows; 0: all")
-      ->capture_default_str();
+  command->add_option("--limit", options->input.limit, "only the first N rows; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--replace", options->replace, "with --out *.parquet: lose what is there");
   AddBaseOption(command, options->base);
   AddSamplesOption(command, options->verbalize);

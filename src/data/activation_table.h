@@ -1,4 +1,5 @@
-// Parquet files of activation rows: streaming reader and writer in constant memory. Arrow stays behind this header.
+// Activation rows: a streaming reader of every format that activations come in, and a writer of Parquet, both in
+// constant memory. Arrow, JSON and zip stay behind this header (docs/formats/activations.md).
 #pragma once
 
 #include <filesystem>
@@ -11,13 +12,16 @@
 
 namespace nla {
 
-// Reads rows in file order. Accepts fixed-size, plain and large lists of float16/32/64 as vectors. Not thread-safe.
+class ActivationSource;
+
+// Reads rows in file order, from Parquet, .npy, .npz, .safetensors or .jsonl, told apart by their bytes. Not
+// thread-safe.
 class ActivationReader {
  public:
-  // Refuses a file without the activation column, with vectors of differing width, or (at the row) a non-finite value
-  // or a vector of zeros.
-  static ActivationReader Open(const std::filesystem::path& path,
-                               const std::string& vector_column = "activation_vector");
+  // `path` "-" is standard input, which is copied to disk first. `column` names the vectors' column, member, tensor or
+  // key; empty: activation_vector, else the only one that can hold vectors. Refuses vectors of differing width, and (at
+  // the row) a null, a non-finite value or a vector of zeros.
+  static ActivationReader Open(const std::filesystem::path& path, const std::string& column = "");
   ActivationReader(ActivationReader&&) noexcept;
   ActivationReader& operator=(ActivationReader&&) noexcept;
   ~ActivationReader();
@@ -25,16 +29,18 @@ class ActivationReader {
   int64_t row_count() const;
   int64_t d_model() const;
   RowSchema schema() const;
-  bool has_text() const;  // detokenized_text_truncated is there
+  bool has_text() const;                             // detokenized_text_truncated is there
+  bool has_layer() const;                            // activation_layer is there
+  const std::string& name() const { return name_; }  // the file's, for errors
   // Up to `max_rows` further rows; empty at the end. Errors name the file and the 0-based row.
   std::vector<ActivationRow> Next(int64_t max_rows);
   // Continues at this row (resume, wrap-around).
   void Seek(int64_t row);
 
  private:
-  struct Impl;
-  explicit ActivationReader(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  ActivationReader(std::string name, std::unique_ptr<ActivationSource> source);
+  std::string name_;
+  std::unique_ptr<ActivationSource> source_;
 };
 
 // Writes rows and replaces `path` atomically at Finish(). Destroyed without Finish, nothing is left.

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/fail.h"
+#include "data/activation_source.h"
 
 namespace nla {
 namespace {
@@ -112,17 +112,7 @@ void ReadVectorAt(const arrow::Array& column, int64_t row, std::span<float> out,
     }
   }
   CopyAsFloat(slice, out);
-  for (size_t i = 0; i < out.size(); ++i) {
-    if (!std::isfinite(out[i])) {
-      Fail({.where = where,
-            .what = fmt::format("value {} of the vector is not a finite fp32 number", i),
-            .found = fmt::format("{}", out[i]),
-            .mend = "Extract the activations again or drop the row"});
-    }
-  }
-  if (std::all_of(out.begin(), out.end(), [](float x) { return x == 0; })) {
-    Fail({.where = where, .what = "the vector is all zero: it has no direction", .mend = "Drop the row"});
-  }
+  CheckVector(out, where);
 }
 
 bool IsMessagesColumn(const arrow::DataType& type) {

@@ -55,6 +55,15 @@ void ScratchFile::Reserve(uint64_t size) {
   }
 }
 
+void ScratchFile::Append(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(fd_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) FailScratch(folder_, "cannot write", errno);
+    bytes = bytes.subspan(static_cast<size_t>(count));
+  }
+}
+
 std::span<std::byte> ScratchFile::Map() {
   NLA_CHECK(map_.empty());
   struct stat facts {};

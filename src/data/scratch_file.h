@@ -21,6 +21,8 @@ class ScratchFile {
   int Duplicate() const;
   // Reserves `size` bytes of disk.
   void Reserve(uint64_t size);
+  // Writes after what was appended before.
+  void Append(std::span<const std::byte> bytes);
   // Maps the file as it is now, readable and writable.
   std::span<std::byte> Map();
 

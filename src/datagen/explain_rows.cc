@@ -47,25 +47,47 @@ int64_t Merge(const Parts& parts, int64_t chunks, int64_t d_model, const Explain
   return writer.row_count();
 }
 
+// The input's sidecar, or what is known where it has none.
+DatasetSidecar SidecarOf(const std::filesystem::path& input, const CheckedActivations& rows,
+                         const ModelSidecar& actor) {
+  DatasetSidecar sidecar;
+  if (rows.facts.sidecar) {
+    sidecar = *rows.facts.sidecar;
+    CheckStageInput(input, sidecar, rows.reader);
+    return sidecar;
+  }
+  CheckNotEmpty(input, rows.reader);
+  sidecar.base_model = rows.facts.base_model.empty() ? actor.base_checkpoint : rows.facts.base_model;
+  sidecar.layer_index = rows.facts.layer ? *rows.facts.layer : actor.layer.value_or(0);
+  sidecar.d_model = rows.reader.d_model();
+  sidecar.row_count = rows.reader.row_count();
+  sidecar.corpus = input.string();
+  sidecar.dataset_id = fmt::format("activations_{}", input.filename().string());
+  const auto changed = std::filesystem::last_write_time(input).time_since_epoch().count();
+  sidecar.created_at = fmt::format("{} {}", std::filesystem::file_size(input), changed);  // tells contents apart
+  return sidecar;
+}
+
 }  // namespace
 
-ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, const ExplainRowsOptions& options) {
-  StageInput input = OpenStageInput(options.input);
-  if (input.sidecar.d_model != verbalizer.d_model()) {
-    Fail({.where = options.input.string(),
-          .what = "activations of another width than the verbalizer's",
-          .found = std::to_string(input.sidecar.d_model),
-          .wanted = std::to_string(verbalizer.d_model())});
+ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& rows,
+                              const ExplainRowsOptions& options) {
+  if (options.input == "-") {
+    FailUsage({.where = "--out",
+               .what = "rows from a pipe cannot be taken up again after a stop, as a Parquet output promises",
+               .mend = "Name a file for the activations, or write .jsonl"});
   }
+  const DatasetSidecar source = SidecarOf(options.input, rows, verbalizer.sidecar());
   if (options.verbalize.samples != 1) FailUsage({.where = "--n", .what = "a file of rows takes one explanation each"});
-  const int64_t all = input.reader.row_count();
+  const int64_t all = rows.reader.row_count();
   ExplainRowsResult result;
   result.rows_in = options.limit > 0 ? std::min(options.limit, all) : all;
   const SamplingOptions& sampling = options.verbalize.sampling;
   const std::string settings =
       fmt::format("{} {} {} {} seed {} rows {}", sampling.temperature, sampling.top_p, sampling.top_k,
-                  sampling.max_new_tokens, options.verbalize.seed, result.rows_in);
-  const std::string run_key = RunKey(input.sidecar, {"explain_rows", options.verbalizer, settings});
+                  sampling.max_new_tokens, options.verbalize.seed, result.rows_in) +
+      (options.column.empty() ? "" : " column " + options.column);
+  const std::string run_key = RunKey(source, {"explain_rows", options.verbalizer, settings});
   if (IsUpToDate(options.output, run_key, options.replace, options.input)) {
     result.rows_out = ReadDatasetSidecar(options.output).row_count;
     result.dropped = result.rows_in - result.rows_out;
@@ -82,18 +104,22 @@ ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, const ExplainRowsOpt
       continue;
     }
     ThrowIfInterrupted();
-    input.reader.Seek(begin);
+    rows.reader.Seek(begin);
+    std::vector<ActivationRow> taken = rows.reader.Next(end - begin);
+    if (!rows.reader.has_layer()) {
+      for (ActivationRow& row : taken) row.activation_layer = source.layer_index;
+    }
     VerbalizeOptions verbalize = options.verbalize;
     verbalize.seed += static_cast<uint64_t>(begin);  // each chunk draws anew, the same on every run
-    ExplainChunk(verbalizer, input.reader.Next(end - begin), verbalize, parts, chunk);
+    ExplainChunk(verbalizer, std::move(taken), verbalize, parts, chunk);
     progress.Update(end);
   }
   result.rows_out = Merge(parts, chunks, verbalizer.d_model(), options);
   result.dropped = result.rows_in - result.rows_out;
-  DatasetSidecar sidecar = DeriveSidecar(input.sidecar, {.dataset_id = input.sidecar.dataset_id + "__verbalized",
-                                                         .row_count = result.rows_out,
-                                                         .created_by = "nla verbalize",
-                                                         .run_key = run_key});
+  DatasetSidecar sidecar = DeriveSidecar(source, {.dataset_id = source.dataset_id + "__verbalized",
+                                                  .row_count = result.rows_out,
+                                                  .created_by = "nla verbalize",
+                                                  .run_key = run_key});
   sidecar.api_summaries = ApiSummaries{.model = options.verbalizer,
                                        .max_tokens = sampling.max_new_tokens,
                                        .temperature = sampling.temperature,

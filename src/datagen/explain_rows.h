@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <string>
 
+#include "nla/activation_input.h"
 #include "nla/verbalizer.h"
 
 namespace nla {
 
 struct ExplainRowsOptions {
-  std::filesystem::path input;   // any rows with activations and their sidecar
+  std::filesystem::path input;   // any file of activations; its sidecar is made up where it has none
+  std::string column = {};       // of the vectors, where the user named one
   std::filesystem::path output;  // the same rows with the verbalizer's api_explanation
   std::string verbalizer;        // name in the sidecar: the verbalizer's directory
   VerbalizeOptions verbalize;    // one sample a row
@@ -25,7 +27,8 @@ struct ExplainRowsResult {
   int64_t dropped = 0;  // replies without both tags
 };
 
-// Works in `<output>.parts/` and goes on there after a crash or Ctrl-C.
-ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, const ExplainRowsOptions& options);
+// `rows` is the input, open. Works in `<output>.parts/` and goes on there after a crash or Ctrl-C.
+ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& rows,
+                              const ExplainRowsOptions& options);
 
 }  // namespace nla

@@ -6,17 +6,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "base/random.h"
 #include "data/activation_table.h"
 #include "data/corpus.h"
 #include "data/dataset_sidecar.h"
+#include "data/norm_statistics.h"
 #include "datagen/dataset_id.h"
 #include "datagen/parts.h"
 #include "datagen/stage_io.h"
@@ -26,7 +25,6 @@ namespace nla {
 namespace {
 
 constexpr int64_t kDocumentsPerPart = 256;
-constexpr size_t kNormSample = 100000;
 constexpr int64_t kCopyRows = 1024;
 
 // A tokenised document waiting for its forward pass.
@@ -120,31 +118,6 @@ class Extractor {
   Decoder decoder_;
 };
 
-// A uniform sample of norms (reservoir), whole while there are few.
-class NormSample {
- public:
-  void Add(std::span<const float> activation) {
-    double sum = 0;
-    for (const float x : activation) sum += static_cast<double>(x) * x;
-    ++seen_;
-    if (norms_.size() < kNormSample) {
-      norms_.push_back(std::sqrt(sum));
-    } else if (const uint64_t place = random_.Below(seen_); place < kNormSample) {
-      norms_[place] = std::sqrt(sum);
-    }
-  }
-  double Percentile(double fraction) {
-    const auto nth = norms_.begin() + static_cast<int64_t>(fraction * static_cast<double>(norms_.size() - 1));
-    std::nth_element(norms_.begin(), nth, norms_.end());
-    return *nth;
-  }
-
- private:
-  std::vector<double> norms_;
-  uint64_t seen_ = 0;
-  CounterRandom random_{0, 0};
-};
-
 // A file's path, size and time of its last change; a folder's, of every file in it.
 std::string Fingerprint(const fs::path& path) {
   if (!fs::exists(path)) return path.string() + "\n";  // CorpusReader tells of it
@@ -213,10 +186,10 @@ int64_t WriteParts(const ExtractOptions& options, const Extractor& extractor, co
   return chunk;
 }
 
-NormSample MergeParts(const ExtractOptions& options, const Parts& parts, int64_t chunks, int64_t d_model,
-                      ExtractReport& report) {
+NormSummary MergeParts(const ExtractOptions& options, const Parts& parts, int64_t chunks, int64_t d_model,
+                       ExtractReport& report) {
   ActivationWriter writer(options.out, RowSchema::kBase, d_model, options.keep_text);
-  NormSample norms;
+  NormStatistics norms;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     if (parts.Count(chunk, "rows") == 0) continue;
     ActivationReader reader = ActivationReader::Open(parts.Rows(chunk));
@@ -234,7 +207,7 @@ NormSample MergeParts(const ExtractOptions& options, const Parts& parts, int64_t
           .mend = "Give longer documents or a smaller --min-position"});
   }
   writer.Finish();
-  return norms;
+  return norms.Summary();
 }
 
 void CheckOptions(const ExtractOptions& options, const ModelSpec& spec) {
@@ -306,11 +279,11 @@ ExtractReport Extract(const ExtractOptions& given) {
   if (report.documents == 0) {
     Fail({.where = options.corpus.front().string(), .what = "holds no documents in the slice asked for"});
   }
-  NormSample norms = MergeParts(options, parts, chunks, extractor.d_model(), report);
-  report.norm_p5 = norms.Percentile(0.05);
-  report.norm_p50 = norms.Percentile(0.50);
-  report.norm_p75 = norms.Percentile(0.75);
-  report.norm_p95 = norms.Percentile(0.95);
+  const NormSummary norms = MergeParts(options, parts, chunks, extractor.d_model(), report);
+  report.norm_p5 = norms.p5;
+  report.norm_p50 = norms.p50;
+  report.norm_p75 = norms.p75;
+  report.norm_p95 = norms.p95;
   DatasetSidecar sidecar = SidecarOf(options, extractor.d_model(), report);
   for (const auto& [name, figure] : Figures(report)) SetExtra(sidecar, name, fmt::format("{:.6g}", *figure));
   SetExtra(sidecar, "tokens", std::to_string(report.tokens));

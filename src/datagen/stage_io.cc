@@ -15,20 +15,27 @@ constexpr const char* kRunKey = "run_key";
 
 StageInput OpenStageInput(const std::filesystem::path& path) {
   StageInput input{path, ReadDatasetSidecar(path), ActivationReader::Open(path)};
+  CheckStageInput(path, input.sidecar, input.reader);
+  return input;
+}
+
+void CheckStageInput(const std::filesystem::path& path, const DatasetSidecar& sidecar, const ActivationReader& reader) {
   const auto compare = [&](const char* field, int64_t stated, int64_t held) {
     if (stated == held) return;
     Fail({.where = SidecarPath(path).string() + ": " + field,
-          .what = "the sidecar does not belong to its Parquet file",
+          .what = "the sidecar does not belong to its file",
           .found = std::to_string(stated),
           .wanted = std::to_string(held),
           .mend = "Make the dataset again"});
   };
-  compare("row_count", input.sidecar.row_count, input.reader.row_count());
-  compare("extraction.d_model", input.sidecar.d_model, input.reader.d_model());
-  if (input.reader.row_count() == 0) {
-    Fail({.where = path.string(), .what = "the dataset has no rows", .mend = "Check the stage that made it"});
-  }
-  return input;
+  compare("row_count", sidecar.row_count, reader.row_count());
+  compare("extraction.d_model", sidecar.d_model, reader.d_model());
+  CheckNotEmpty(path, reader);
+}
+
+void CheckNotEmpty(const std::filesystem::path& path, const ActivationReader& reader) {
+  if (reader.row_count() > 0) return;
+  Fail({.where = path.string(), .what = "the dataset has no rows", .mend = "Check the stage that made it"});
 }
 
 std::string RunKey(const DatasetSidecar& input, const std::vector<std::string>& parts) {

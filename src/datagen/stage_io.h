@@ -19,6 +19,9 @@ struct StageInput {
 
 // Refuses a sidecar whose width or number of rows is not the file's, and a file without rows.
 StageInput OpenStageInput(const std::filesystem::path& path);
+// The same checks of a dataset that is open.
+void CheckStageInput(const std::filesystem::path& path, const DatasetSidecar& sidecar, const ActivationReader& reader);
+void CheckNotEmpty(const std::filesystem::path& path, const ActivationReader& reader);
 
 // Stands for everything that a stage's result depends on; kept in the output's sidecar. `parts` are the stage's name
 // and the options that change the result.

@@ -5,7 +5,6 @@
 
 #include "base/fail.h"
 #include "base/progress.h"
-#include "data/activation_table.h"
 #include "nla/reconstructor.h"
 
 namespace nla {
@@ -17,16 +16,10 @@ struct HeldOut {
   std::vector<std::string> texts;
 };
 
-HeldOut ReadRows(const ReportOptions& options, int64_t d_model) {
-  ActivationReader reader = ActivationReader::Open(options.dataset);
-  if (reader.d_model() != d_model) {
-    Fail({.where = options.dataset.string(),
-          .what = "activations of another width than the pair's",
-          .found = std::to_string(reader.d_model()),
-          .wanted = std::to_string(d_model)});
-  }
-  const int64_t limit = options.rows > 0 ? std::min(options.rows, reader.row_count()) : reader.row_count();
-  if (limit < 2) Fail({.where = options.dataset.string(), .what = "too few rows for a report", .wanted = "at least 2"});
+HeldOut ReadRows(const ActivationInput& dataset, const ModelSidecar& actor) {
+  ActivationReader reader = OpenActivations(dataset, actor).reader;
+  const int64_t limit = dataset.limit > 0 ? std::min(dataset.limit, reader.row_count()) : reader.row_count();
+  if (limit < 2) Fail({.where = reader.name(), .what = "too few rows for a report", .wanted = "at least 2"});
   HeldOut rows;
   for (ActivationRow& row : reader.Next(limit)) {
     rows.gold.insert(rows.gold.end(), row.activation.begin(), row.activation.end());
@@ -79,10 +72,11 @@ void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanatio
 
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   NLA_CHECK(options.verbalize.samples == 1);
+  // The rows first: what is wrong with them shows before the models are loaded.
+  const HeldOut rows = ReadRows(options.dataset, ReadModelSidecar(pair.Actor(options.compute).directory));
   const Verbalizer verbalizer = Verbalizer::Load(pair.Actor(options.compute));
   const Reconstructor reconstructor = Reconstructor::Load(pair.Critic(options.compute));
   const int64_t d = verbalizer.d_model();
-  const HeldOut rows = ReadRows(options, d);
   const size_t n = rows.texts.size();
   const auto summarize = [&](const std::vector<float>& predicted) {
     return Summarize(predicted, rows.gold, d, options.seed);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nla/activation_input.h"
 #include "nla/metrics.h"
 #include "nla/pair.h"
 #include "nla/verbalizer.h"
@@ -14,8 +15,7 @@
 namespace nla {
 
 struct ReportOptions {
-  std::filesystem::path dataset;  // rows with activations; with explanations too the labels are scored
-  int64_t rows = 0;               // only the first rows; 0: all
+  ActivationInput dataset;  // with explanations too the labels are scored
   at::ScalarType compute = at::kFloat;
   VerbalizeOptions verbalize = {};  // one sample a row
   uint64_t seed = 0;                // of the bootstrap

@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 #include "cli/run_testing.h"
+#include "data/activation_table.h"
+#include "data/vector_writer.h"
 #include "nla/tiny_pair_testing.h"
 
 namespace nla {
@@ -89,6 +91,57 @@ TEST_F(PairCommands, OneSideAlone) {
   EXPECT_EQ(with({"score", "--input", At("heldout.parquet")})["n"], 12);
   // What was reconstructed from the same texts is a perfect guess.
   EXPECT_NEAR(with({"score", "--input", At("made.parquet"), "--dtype", "fp32"})["cosine_mean"].get<double>(), 1, 0.01);
+}
+
+TEST_F(PairCommands, ActivationsOfOtherFormatsAndPipes) {
+  const std::vector<float> vectors = RandomVectors(5, 9);
+  for (const char* name : {"v.npy", "v.safetensors", "v.jsonl"}) {
+    const auto writer = VectorWriter::Open(*tiny_ / name, 5, kTinyWidth);
+    writer->Append(vectors);
+    writer->Finish();
+    const nlohmann::json replies =
+        Json({"verbalize", "--av", At("av_known"), "--activations", At(name), "--layer", "1", "--dtype", "fp32"});
+    ASSERT_EQ(replies["rows"].size(), 5U) << name;
+    for (int64_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(replies["rows"][i]["explanation"], KnownExplanation(vectors.data() + i * kTinyWidth)) << name;
+    }
+  }
+  for (const char* name : {"v.npy", "v.jsonl"}) {
+    const RunResult run = RunShell("cat " + At(name) + " | " NLA_PROGRAM " verbalize --av " + At("av_known") +
+                                   " --activations - --limit 3 --json --dtype fp32");
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("standard input: nothing says which layer these are of; taken for K = 1"));
+    EXPECT_EQ(nlohmann::json::parse(run.out, nullptr, false)["rows"].size(), 3U);
+  }
+  const std::string wrong =
+      Json({"verbalize", "--av", At("av_known"), "--activations", At("v.npy"), "--layer", "2"}, 1)["error"]["message"];
+  EXPECT_THAT(wrong, AllOf(HasSubstr("v.npy: activations of another layer"), HasSubstr("found K = 2, wanted K = 1"),
+                           HasSubstr("--force")));
+  EXPECT_EQ(Json({"verbalize", "--av", At("av_known"), "--activations", At("v.npy"), "--layer", "2", "--force"})["rows"]
+                .size(),
+            5U);
+}
+
+TEST_F(PairCommands, FromPlainVectorsToAScore) {
+  const auto writer = VectorWriter::Open(*tiny_ / "plain.npy", 5, kTinyWidth);
+  writer->Append(RandomVectors(5, 10));
+  writer->Finish();
+  EXPECT_EQ(Json({"verbalize", "--av", At("av_known"), "--activations", At("plain.npy"), "--layer", "1", "--out",
+                  At("rows.parquet"), "--dtype", "fp32"})["rows_out"],
+            5);
+  const std::vector<std::string> critic = {"--ar", At("ar"), "--base", At("base"), "--dtype", "fp32"};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), critic.begin(), critic.end());
+    return Json(arguments);
+  };
+  EXPECT_EQ(with({"score", "--input", At("rows.parquet")})["n"], 5);
+  // The text alone, and vectors out in every format.
+  Json({"verbalize", "--av", At("av_known"), "--activations", At("plain.npy"), "--out", At("said.jsonl"), "--dtype",
+        "fp32"});
+  for (const char* name : {"w.npy", "w.safetensors", "w.jsonl", "w.parquet"}) {
+    EXPECT_EQ(with({"reconstruct", "--input", At("said.jsonl"), "--out", At(name)})["rows"], 5) << name;
+    EXPECT_EQ(ActivationReader::Open(*tiny_ / name).Next(9).size(), 5U) << name;
+  }
 }
 
 TEST_F(PairCommands, InspectEndsWithOneWhereSomethingIsWrong) {

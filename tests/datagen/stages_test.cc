@@ -208,8 +208,7 @@ TEST(StageInput, SidecarMustBelongToTheFile) {
   DatasetSidecar sidecar = ReadDatasetSidecar(path);
   sidecar.row_count = 9;
   WriteDatasetSidecar(path, sidecar);
-  EXPECT_NLA_ERROR(OpenStageInput(path),
-                   "row_count: the sidecar does not belong to its Parquet file: found 9, wanted 10");
+  EXPECT_NLA_ERROR(OpenStageInput(path), "row_count: the sidecar does not belong to its file: found 9, wanted 10");
   sidecar.row_count = 10;
   sidecar.d_model = 3;
   WriteDatasetSidecar(path, sidecar);

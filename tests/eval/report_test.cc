@@ -23,8 +23,8 @@ class ReportTest : public testing::Test {
  protected:
   ReportCard Make(const std::string& actor, bool explained, int64_t rows = 0) {
     ReportOptions options;
-    options.dataset = tiny_.WriteHeldOut(kRows, explained);
-    options.rows = rows;
+    options.dataset.path = tiny_.WriteHeldOut(kRows, explained);
+    options.dataset.limit = rows;
     options.verbalize.sampling.max_new_tokens = 10;
     pair_ = tiny_.Assemble("pair_" + actor, actor, "ar");
     return MakeReport(pair_, options);
@@ -99,7 +99,7 @@ TEST_F(ReportTest, RefusesTooFewRowsAndAnotherWidth) {
   EXPECT_THAT(Refusal([&] { Make("av_known", false, 1); }),
               AllOf(HasSubstr("heldout.parquet"), HasSubstr("at least 2")));
   ReportOptions options;
-  options.dataset = NLA_SOURCE_DIR "/tests/datagen/golden/base.parquet";
+  options.dataset.path = NLA_SOURCE_DIR "/tests/datagen/golden/base.parquet";
   EXPECT_THAT(Refusal([&] { MakeReport(pair_, options); }), AllOf(HasSubstr("base.parquet"), HasSubstr("wanted 64")));
 }
 
