@@ -20,6 +20,7 @@ namespace nla {
 namespace {
 
 constexpr int kFormat = 1;
+constexpr const char* kFolder = "checkpoints";
 constexpr std::string_view kPrefix = "step-";
 
 // The step of a checkpoint directory's name; nullopt for other names.
@@ -33,19 +34,14 @@ std::optional<int64_t> StepOf(const fs::path& path) {
   return step;
 }
 
-// Newest first. Everything else in the folder is a save that was cut off, and is removed.
-std::vector<fs::path> ListCheckpoints(const fs::path& folder) {
-  std::vector<fs::path> found;
-  if (!fs::exists(folder)) return found;
+// FindCheckpoints of the run. Everything else in its folder is a save that was cut off, and is removed.
+std::vector<fs::path> ListCheckpoints(const fs::path& run) {
+  const fs::path folder = run / kFolder;
+  if (!fs::exists(folder)) return {};
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (StepOf(entry.path())) {
-      found.push_back(entry.path());
-    } else {
-      fs::remove_all(entry.path());
-    }
+    if (!StepOf(entry.path())) fs::remove_all(entry.path());
   }
-  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) { return *StepOf(a) > *StepOf(b); });
-  return found;
+  return FindCheckpoints(run);
 }
 
 nlohmann::json ReadStateJson(const fs::path& checkpoint) {
@@ -70,18 +66,28 @@ T Get(const nlohmann::json& state, const char* field, const fs::path& checkpoint
   return found->get<T>();
 }
 
-void CheckSound(const fs::path& checkpoint) {
+}  // namespace
+
+std::vector<fs::path> FindCheckpoints(const fs::path& run) {
+  std::vector<fs::path> found;
+  if (!fs::exists(run / kFolder)) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(run / kFolder)) {
+    if (StepOf(entry.path())) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) { return *StepOf(a) > *StepOf(b); });
+  return found;
+}
+
+void CheckCheckpoint(const fs::path& checkpoint) {
   const auto wanted = Get<std::string>(ReadStateJson(checkpoint), "state_sha256", checkpoint);
   const fs::path weights = checkpoint / "state.safetensors";
   const std::string found = Sha256HexOfFile(weights);
   if (found != wanted) Fail({.where = weights.string(), .what = "damaged: sha256", .found = found, .wanted = wanted});
 }
 
-}  // namespace
-
 void SaveCheckpoint(const fs::path& run, const RunState& state, std::span<const NamedTensor> tensors,
                     const std::string& recipe) {
-  const fs::path folder = run / "checkpoints";
+  const fs::path folder = run / kFolder;
   fs::create_directories(folder);
   AtomicDirectory directory(folder / fmt::format("{}{}", kPrefix, state.counters.step), true);
   const fs::path weights = directory.temporary_path() / "state.safetensors";
@@ -99,14 +105,14 @@ void SaveCheckpoint(const fs::path& run, const RunState& state, std::span<const 
   WriteFileAtomically(directory.temporary_path() / "state.json", json.dump(2) + "\n");
   WriteFileAtomically(directory.temporary_path() / "recipe.yaml", recipe);
   directory.Commit();
-  const std::vector<fs::path> all = ListCheckpoints(folder);
+  const std::vector<fs::path> all = ListCheckpoints(run);
   for (size_t i = kCheckpointsKept; i < all.size(); ++i) fs::remove_all(all[i]);
 }
 
 std::optional<fs::path> NewestCheckpoint(const fs::path& run) {
-  for (const fs::path& checkpoint : ListCheckpoints(run / "checkpoints")) {
+  for (const fs::path& checkpoint : ListCheckpoints(run)) {
     try {
-      CheckSound(checkpoint);
+      CheckCheckpoint(checkpoint);
       return checkpoint;
     } catch (const Error& error) {
       spdlog::warn("checkpoint passed over: {}", error.what());

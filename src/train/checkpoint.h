@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "model/lora.h"
 #include "train/optimizer.h"
@@ -37,6 +38,11 @@ void SaveCheckpoint(const std::filesystem::path& run, const RunState& state, std
 // The newest checkpoint whose files are sound; a damaged one is passed over with a warning. Also removes what a killed
 // save left behind.
 std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::path& run);
+
+// All checkpoints of a run, newest first; touches nothing.
+std::vector<std::filesystem::path> FindCheckpoints(const std::filesystem::path& run);
+// Refuses one whose state is not what was saved (reads every byte).
+void CheckCheckpoint(const std::filesystem::path& checkpoint);
 
 // Overwrites the tensors in place. Errors name the file and the tensor that is missing or of another shape.
 RunState LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const NamedTensor> tensors);

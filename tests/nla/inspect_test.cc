@@ -124,10 +124,73 @@ TEST_F(InspectTest, Datasets) {
   EXPECT_THAT(Inspect(path).problems, Contains(HasSubstr("heldout.parquet")));
 }
 
+TEST_F(InspectTest, ActivationFilesOfEveryFormat) {
+  const fs::path golden = NLA_SOURCE_DIR "/tests/data/golden/activations";
+  for (const char* name : {"f4_big_fortran.npy", "deflated.npz"}) {
+    const Inspection file = Inspect(golden / name);
+    EXPECT_EQ(file.kind, "activations") << name;
+    EXPECT_THAT(file.problems, IsEmpty()) << name;
+    EXPECT_THAT(file.facts, AllOf(Contains(Pair("rows", "5")), Contains(Pair("d_model", "7")),
+                                  Contains(Pair("norms", HasSubstr("median")))));
+  }
+  EXPECT_EQ(Inspect(golden / "arrays.jsonl").kind, "activations");
+  EXPECT_THAT(Inspect(golden / "refused_int.npy").problems, ElementsAre(HasSubstr("unsupported type: found '<i4'")));
+  EXPECT_THAT(Inspect(golden / "f4.safetensors").facts,
+              AllOf(Contains(Pair("rows", "5")), Contains(Pair("tensors", "1"))));
+  // Parquet without a dataset's columns needs no sidecar.
+  const fs::path plain = NLA_SOURCE_DIR "/tests/fuzz/corpus/parquet/list.parquet";
+  EXPECT_EQ(Inspect(plain).kind, "activations");
+  EXPECT_THAT(Inspect(plain).problems, IsEmpty());
+}
+
+TEST_F(InspectTest, NormalisedActivationsAreNoted) {
+  WriteFileAtomically(tiny_ / "unit.jsonl", "[0.6, 0.8]\n[1, 0]\n[0, -1]\n");
+  EXPECT_THAT(Inspect(tiny_ / "unit.jsonl").facts, Contains(Pair("note", HasSubstr("normalised vectors"))));
+  WriteFileAtomically(tiny_ / "zero.jsonl", "[0.6, 0.8]\n[0, 0]\n");
+  EXPECT_THAT(Inspect(tiny_ / "zero.jsonl").problems, ElementsAre(HasSubstr("row 1: the vector is all zero")));
+}
+
+TEST_F(InspectTest, LinesOfText) {
+  WriteFileAtomically(tiny_ / "corpus.jsonl", "{\"text\": \"one\"}\n{\"text\": \"three\"}\n");
+  const Inspection corpus = Inspect(tiny_ / "corpus.jsonl");
+  EXPECT_EQ(corpus.kind, "corpus");
+  EXPECT_THAT(corpus.problems, IsEmpty());
+  EXPECT_THAT(corpus.facts, AllOf(Contains(Pair("documents", "2")), Contains(Pair("bytes of text", "8"))));
+  WriteFileAtomically(tiny_ / "other.jsonl", "{\"a\": 1}\n");
+  EXPECT_THAT(Inspect(tiny_ / "other.jsonl").problems, ElementsAre(HasSubstr("no key activation_vector")));
+}
+
+TEST_F(InspectTest, PartsOfACheckpointAlone) {
+  const Inspection tokenizer = Inspect(tiny_ / "base" / "tokenizer.json");
+  EXPECT_EQ(tokenizer.kind, "tokenizer");
+  EXPECT_THAT(tokenizer.problems, IsEmpty());
+  EXPECT_THAT(tokenizer.facts, Contains(Pair("a sample line", HasSubstr("decoded to the same text"))));
+  const Inspection chat = Inspect(NLA_SOURCE_DIR "/tests/text/golden/plain_chatml.jinja");
+  EXPECT_EQ(chat.kind, "chat template");
+  EXPECT_THAT(chat.problems, IsEmpty());
+  WriteFileAtomically(tiny_ / "broken.jinja", "{% for x in");
+  EXPECT_THAT(Inspect(tiny_ / "broken.jinja").problems, ElementsAre(HasSubstr("broken.jinja")));
+  EXPECT_THAT(Inspect(tiny_ / "base" / "tokenizer_config.json").facts, Contains(Pair("ends a turn", "<|im_end|>")));
+}
+
+TEST_F(InspectTest, SidecarsAlone) {
+  const Inspection model = Inspect(tiny_ / "av" / "nla_meta.yaml");
+  EXPECT_EQ(model.kind, "model sidecar");
+  EXPECT_THAT(model.problems, IsEmpty());
+  EXPECT_THAT(model.facts, AllOf(Contains(Pair("layer", "1")), Contains(Pair("injection_scale", "6"))));
+  const fs::path dataset = SidecarPath(tiny_.WriteHeldOut(20, true));
+  EXPECT_EQ(Inspect(dataset).kind, "dataset sidecar");
+  EXPECT_THAT(Inspect(dataset).facts,
+              AllOf(Contains(Pair("rows", "20")), Contains(Pair("its file", HasSubstr("is there")))));
+  WriteFileAtomically(dataset, "kind: nla_dataset\n");
+  EXPECT_THAT(Inspect(dataset).problems, ElementsAre(HasSubstr("schema_version")));
+}
+
 TEST_F(InspectTest, UnknownThings) {
   WriteFileAtomically(tiny_ / "notes.txt", "hello");
   EXPECT_EQ(Inspect(tiny_ / "notes.txt").kind, "unknown");
-  EXPECT_THAT(Inspect(tiny_ / "notes.txt").problems, ElementsAre(HasSubstr("notes.txt: not a .safetensors")));
+  EXPECT_THAT(Inspect(tiny_ / "notes.txt").problems,
+              ElementsAre(HasSubstr("notes.txt: nothing that is known: wanted a folder with pair.yaml")));
   EXPECT_EQ(Inspect(tiny_.path()).kind, "unknown");
   EXPECT_THAT(Refusal([&] { Inspect(tiny_ / "nothing"); }), HasSubstr("nothing: there is no such file or folder"));
 }
