@@ -8,12 +8,21 @@ if(NLA_ASAN)
   target_compile_options(nla_headers INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)
   target_link_options(nla_headers INTERFACE -fsanitize=address,undefined)
 endif()
+if(NLA_FUZZ)
+  set(nla_fuzz_flags -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_compile_options(nla_headers INTERFACE ${nla_fuzz_flags} -fsanitize=fuzzer-no-link)
+  target_link_options(nla_headers INTERFACE ${nla_fuzz_flags})
+endif()
 
 add_library(nla_warnings INTERFACE)
 target_compile_options(nla_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow=local -Werror)
 # GCC 12 sees overlapping and endless copies in `"literal" + std::string` where there are none (GCC bug 105651).
 target_compile_options(nla_warnings INTERFACE
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
+
+if(NLA_FUZZ)  # another compiler than the one that the warnings are chosen for
+  target_compile_options(nla_warnings INTERFACE -Wno-error)
+endif()
 
 # Reading headers is most of a build: those that nearly every file of a group includes are compiled once. A source still
 # includes what it uses; clang-tidy compiles each without this help.
