@@ -13,7 +13,6 @@
 #include "model/decoder.h"
 #include "model/ops/rope.h"
 #include "model/tensor_io.h"
-#include "weights/safetensors.h"
 
 namespace nla {
 
@@ -88,25 +87,16 @@ void Decoder::AddAdapters(const LoraSpec& lora, uint64_t seed) {
 
 void Decoder::LoadAdapters(const std::filesystem::path& directory) {
   NLA_CHECK(lora_.rank == 0);
-  lora_ = ReadLoraSpec(directory);
-  const std::filesystem::path path = directory / "adapter_model.safetensors";
-  const SafetensorsFile file = SafetensorsFile::Open(path);
-  const auto load = [&](int64_t block, int linear, bool is_a, std::vector<int64_t> shape) {
-    const std::string name = AdapterTensorName(block, linear, is_a);
-    const TensorView* view = file.Find(name);
-    if (view == nullptr) {
-      Fail({.where = path.string(),
-            .what = fmt::format("tensor {} is missing", name),
-            .mend =
-                "The adapters must cover all seven linears of every block; lost ones would change the model silently"});
-    }
-    return ToTensor(*view, shape, compute_, path.string());
-  };
+  const AdapterFile file = AdapterFile::Open(directory);
+  lora_ = file.spec();
+  const std::string where = file.path().string();
   for (int64_t i = 0; i < blocks(); ++i) {
     for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      if (!file.adapts(linear)) continue;
       const auto [out, in] = LinearShape(spec_, linear);
-      blocks_[i].adapters[linear] = {load(i, linear, true, {lora_.rank, in}),
-                                     load(i, linear, false, {out, lora_.rank})};
+      const AdapterFile::Factors& factors = file.At(i, linear);
+      blocks_[i].adapters[linear] = {ToTensor(*factors.a, {lora_.rank, in}, compute_, where),
+                                     ToTensor(*factors.b, {out, lora_.rank}, compute_, where)};
     }
   }
 }
@@ -115,6 +105,7 @@ std::vector<NamedTensor> Decoder::AdapterWeights() {
   std::vector<NamedTensor> weights;
   for (int64_t i = 0; i < blocks() && lora_.rank > 0; ++i) {
     for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      if (!blocks_[i].adapters[linear].defined()) continue;
       weights.push_back({AdapterTensorName(i, linear, true), blocks_[i].adapters[linear].a});
       weights.push_back({AdapterTensorName(i, linear, false), blocks_[i].adapters[linear].b});
     }

@@ -93,7 +93,48 @@ TEST_F(LoraTest, RefusesAMissingTensor) {
   tensors.erase(tensors.begin() + 17);
   Write(tensors);
   EXPECT_THAT(Refused(), AllOf(HasSubstr("adapter_model.safetensors: tensor base_model.model.model.layers.1."),
-                               HasSubstr("is missing"), HasSubstr("all seven linears")));
+                               HasSubstr("is missing"), HasSubstr("both factors in every block")));
+}
+
+TEST_F(LoraTest, ReadsNamesWithThePeftAdaptersName) {
+  std::vector<NamedTensor> tensors = decoder_.AdapterWeights();
+  for (NamedTensor& tensor : tensors) tensor.name.insert(tensor.name.rfind(".weight"), ".default");
+  Write(tensors);
+  Decoder loaded = Load();
+  loaded.LoadAdapters(scratch_.path());
+  EXPECT_TRUE(at::equal(loaded.AdapterWeights()[9].tensor, tensors[9].tensor));
+}
+
+TEST_F(LoraTest, ReadsAdaptersOfSomeLinearsAlone) {
+  std::vector<NamedTensor> tensors;
+  for (const NamedTensor& tensor : decoder_.AdapterWeights()) {
+    if (tensor.name.find("q_proj") != std::string::npos || tensor.name.find("up_proj") != std::string::npos) {
+      tensors.push_back(tensor);
+    }
+  }
+  Write(tensors);
+  Decoder loaded = Load();
+  loaded.LoadAdapters(scratch_.path());
+  ASSERT_EQ(loaded.AdapterWeights().size(), 3U * 2 * 2);
+  for (size_t i = 0; i < tensors.size(); ++i) EXPECT_EQ(loaded.AdapterWeights()[i].name, tensors[i].name);
+  // The same file under a config that speaks of more is not whole.
+  EXPECT_THAT(RefusedWith("target_modules", {"q_proj", "up_proj", "v_proj"}),
+              AllOf(HasSubstr("no adapters of v_proj"), HasSubstr("target_modules")));
+}
+
+TEST_F(LoraTest, RefusesAdaptersThatItWouldLose) {
+  for (const char* name :
+       {"base_model.model.lm_head.lora_A.weight", "base_model.model.model.embed_tokens.lora_embedding_A",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector",
+        "base_model.model.model.layers.x.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.0.mlp.router.lora_A.weight"}) {
+    std::vector<NamedTensor> tensors = decoder_.AdapterWeights();
+    tensors.push_back({name, tensors[0].tensor});
+    Write(tensors);
+    EXPECT_THAT(Refused(), AllOf(HasSubstr(name), HasSubstr("is not an adapter of a block's linear"))) << name;
+  }
+  Write({});
+  EXPECT_THAT(Refused(), HasSubstr("holds no adapters"));
 }
 
 TEST_F(LoraTest, RefusesAnotherRankThanTheTensors) {
@@ -111,6 +152,11 @@ TEST_F(LoraTest, RefusesArithmeticThatItDoesNotDo) {
   EXPECT_THAT(RefusedWith("peft_type", "IA3"), HasSubstr("peft_type"));
   EXPECT_THAT(RefusedWith("rank_pattern", {{"q_proj", 8}}), HasSubstr("rank_pattern"));
   EXPECT_THAT(RefusedWith("alpha_pattern", {{"q_proj", 8}}), HasSubstr("alpha_pattern"));
+  for (const char* key : {"modules_to_save", "trainable_token_indices", "layers_to_transform"}) {
+    EXPECT_THAT(RefusedWith(key, {"lm_head"}), HasSubstr(key));
+    EXPECT_EQ(RefusedWith(key, nullptr), "accepted");
+  }
+  EXPECT_THAT(RefusedWith("lora_bias", true), HasSubstr("lora_bias is not supported"));
   EXPECT_EQ(RefusedWith("use_rslora", nullptr), "accepted");
 }
 
