@@ -13,8 +13,7 @@ namespace nla::cli {
 namespace {
 
 struct Options {
-  std::string pair;
-  std::string base;
+  PairArguments pair;
   std::string text;
   std::string tokens = "last";
   ExplainOptions explain;
@@ -79,7 +78,7 @@ void PrintAsJson(const Options& options, const PairLocation& pair, const std::ve
                     {"fve_mean_norm", optional(one.fve_mean_norm)},
                     {"ok", one.ok}});
   }
-  PrintJson({{"pair", options.pair},
+  PrintJson({{"pair", options.pair.Shown()},
              {"base_model", pair.manifest.base_name},
              {"layer", pair.manifest.layer},
              {"text", options.text},
@@ -91,7 +90,7 @@ void Run(const Options& options, const CommonOptions& common) {
   ExplainOptions explain = options.explain;
   explain.tokens = ParseTokens(options.tokens);
   explain.verbalize.seed = common.seed;
-  const PairLocation pair = FindPair(options.pair, options.base);
+  const PairLocation pair = Locate(options.pair);
   const std::vector<TokenExplanation> tokens = Explainer::Load(pair, compute).Explain(options.text, explain);
   if (common.json) {
     PrintAsJson(options, pair, tokens);
@@ -107,11 +106,10 @@ void AddExplain(CLI::App& root, CommonOptions& common) {
   CLI::App* command =
       AddCommand(root, common, "explain", "Explain what a model holds at the tokens of a text",
                  "nla explain --pair demo/pair --text \"The train to Oslo was late again.\" --tokens all");
-  command->add_option("--pair", options->pair, "pair directory")->required();
+  AddPairOptions(command, options->pair);
   command->add_option("--text", options->text, "the text")->required();
   command->add_option("--tokens", options->tokens, "last, all, or numbers (0,3,-1)")->capture_default_str();
   command->add_flag("--parse-special", options->explain.parse_special, "let special spellings in the text be special");
-  AddBaseOption(command, options->base);
   AddSamplesOption(command, options->explain.verbalize);
   AddDecodingOptions(command, options->explain.verbalize);
   command->callback([options, &common] { Run(*options, common); });

@@ -1,7 +1,23 @@
 // Shared options of the commands that verbalize.
 #include "cli/pair_options.h"
 
+#include <fmt/format.h>
+
+#include "base/fail.h"
+
 namespace nla::cli {
+namespace {
+
+void AddBaseOption(CLI::App* command, PairArguments& arguments) {
+  command->add_option("--base", arguments.base, "base model's directory, where adapters are not beside it");
+}
+
+void RequireOne(const std::string& side, const std::string& pair, const char* option) {
+  if (side.empty() != pair.empty()) return;
+  FailUsage({.where = option, .what = fmt::format("needs either {} or --pair", option)});
+}
+
+}  // namespace
 
 void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options) {
   SamplingOptions& sampling = options.sampling;
@@ -28,8 +44,52 @@ void AddSamplesOption(CLI::App* command, VerbalizeOptions& options) {
       ->check(CLI::PositiveNumber);
 }
 
-void AddBaseOption(CLI::App* command, std::string& base) {
-  command->add_option("--base", base, "base model's directory, where adapters are not beside it");
+std::string PairArguments::Shown() const {
+  if (!pair.empty()) return pair;
+  return actor.empty() || critic.empty() ? actor + critic : actor + " and " + critic;
+}
+
+void AddPairOptions(CLI::App* command, PairArguments& arguments) {
+  command->add_option("--pair", arguments.pair, "pair directory");
+  command->add_option("--av", arguments.actor, "verbalizer directory; with --ar instead of --pair");
+  command->add_option("--ar", arguments.critic, "reconstructor directory; with --av instead of --pair");
+  AddBaseOption(command, arguments);
+}
+
+void AddActorOptions(CLI::App* command, PairArguments& arguments) {
+  command->add_option("--av", arguments.actor, "verbalizer directory");
+  command->add_option("--pair", arguments.pair, "pair directory, instead of --av");
+  AddBaseOption(command, arguments);
+}
+
+void AddCriticOptions(CLI::App* command, PairArguments& arguments) {
+  command->add_option("--ar", arguments.critic, "reconstructor directory");
+  command->add_option("--pair", arguments.pair, "pair directory, instead of --ar");
+  AddBaseOption(command, arguments);
+}
+
+PairLocation Locate(const PairArguments& arguments) {
+  const bool sides = !arguments.actor.empty() && !arguments.critic.empty();
+  if (arguments.pair.empty() ? !sides : !arguments.actor.empty() || !arguments.critic.empty()) {
+    FailUsage({.where = "pair", .what = "needs either --pair, or --av and --ar"});
+  }
+  const fs::path base = arguments.base;
+  if (sides) return JoinSides(arguments.actor, arguments.critic, base);
+  return FindPair(arguments.pair, base);
+}
+
+RoleSource LocateActor(const PairArguments& arguments, at::ScalarType compute) {
+  RequireOne(arguments.actor, arguments.pair, "--av");
+  const fs::path base = arguments.base;
+  if (arguments.actor.empty()) return FindPair(arguments.pair, base).Actor(compute);
+  return {arguments.actor, base, compute};
+}
+
+RoleSource LocateCritic(const PairArguments& arguments, at::ScalarType compute) {
+  RequireOne(arguments.critic, arguments.pair, "--ar");
+  const fs::path base = arguments.base;
+  if (arguments.critic.empty()) return FindPair(arguments.pair, base).Critic(compute);
+  return {arguments.critic, base, compute};
 }
 
 void AddActivationOptions(CLI::App* command, ActivationInput& input) {

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "nla/activation_input.h"
 #include "nla/metrics.h"
+#include "nla/pair.h"
 #include "nla/verbalizer.h"
 
 namespace nla::cli {
@@ -15,8 +16,24 @@ void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options);
 // --n.
 void AddSamplesOption(CLI::App* command, VerbalizeOptions& options);
 
-// --base: the base model of adapters.
-void AddBaseOption(CLI::App* command, std::string& base);
+// Where a pair or one of its sides is.
+struct PairArguments {
+  std::string pair;           // --pair: a directory with pair.yaml
+  std::string actor, critic;  // --av, --ar: directories of their own
+  std::string base;           // --base: the base model of adapters, and what `explain` reads activations from
+  std::string Shown() const;  // as the user named it
+};
+
+// --pair, or --av and --ar; and --base.
+void AddPairOptions(CLI::App* command, PairArguments& arguments);
+// --av or --pair; and --base. The same with --ar.
+void AddActorOptions(CLI::App* command, PairArguments& arguments);
+void AddCriticOptions(CLI::App* command, PairArguments& arguments);
+
+// Finds what the options name; a usage error where they name nothing, or two things.
+PairLocation Locate(const PairArguments& arguments);
+RoleSource LocateActor(const PairArguments& arguments, at::ScalarType compute);
+RoleSource LocateCritic(const PairArguments& arguments, at::ScalarType compute);
 
 // --column, --layer, --base-model and --force of a command that reads activations; their file has an option of its own.
 void AddActivationOptions(CLI::App* command, ActivationInput& input);

@@ -19,8 +19,7 @@ namespace nla::cli {
 namespace {
 
 struct Options {
-  std::string critic;
-  std::string base;
+  PairArguments pair;
   std::string text;
   std::string text_field = "explanation";
   ActivationInput input;
@@ -116,7 +115,7 @@ void RunReconstruct(const Options& options, const CommonOptions& common) {
   if (!options.input.path.empty() && options.out.empty()) {
     FailUsage({.where = "reconstruct", .what = "--input needs --out FILE"});
   }
-  const Reconstructor reconstructor = Reconstructor::Load({options.critic, options.base, compute});
+  const Reconstructor reconstructor = Reconstructor::Load(LocateCritic(options.pair, compute));
   if (!options.input.path.empty()) return ReconstructFile(reconstructor, options, common);
   const std::vector<float> vector = reconstructor.Run(std::vector<std::string>{options.text});
   if (common.json) {
@@ -128,9 +127,10 @@ void RunReconstruct(const Options& options, const CommonOptions& common) {
 
 void RunScore(const Options& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
-  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(options.critic)).reader;
+  const RoleSource critic = LocateCritic(options.pair, compute);
+  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(critic.directory)).reader;
   CheckExplained(reader);
-  const Reconstructor reconstructor = Reconstructor::Load({options.critic, options.base, compute});
+  const Reconstructor reconstructor = Reconstructor::Load(critic);
   std::vector<float> gold;
   std::vector<float> predicted;
   Progress progress("score", "rows", reader.row_count());
@@ -157,14 +157,13 @@ void AddReconstruct(CLI::App& root, CommonOptions& common) {
   CLI::App* command =
       AddCommand(root, common, "reconstruct", "Turn explanations back into vectors",
                  "nla reconstruct --ar demo/pair/ar --base DIR --text \"Ends with \\\"rain\\\".\" --json");
-  command->add_option("--ar", options->critic, "reconstructor directory")->required();
+  AddCriticOptions(command, options->pair);
   command->add_option("--text", options->text, "one explanation; the vector is printed");
   command->add_option("--input", options->input.path,
                       "file with explanations: Parquet (column api_explanation), or .jsonl as `verbalize` writes it");
   command->add_option("--text-field", options->text_field, "key of the explanations in .jsonl")->capture_default_str();
   command->add_option("--out", options->out,
                       "the vectors: .npy, .safetensors or .jsonl; *.parquet: the same rows with these vectors");
-  AddBaseOption(command, options->base);
   command->callback([options, &common] { RunReconstruct(*options, common); });
 }
 
@@ -172,14 +171,13 @@ void AddScore(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "score", "Score explanations against the vectors beside them",
                                  "nla score --ar demo/pair/ar --base DIR --input demo/heldout.parquet");
-  command->add_option("--ar", options->critic, "reconstructor directory")->required();
+  AddCriticOptions(command, options->pair);
   command
       ->add_option("--input", options->input.path,
                    "explanations and activations: Parquet, or .jsonl with api_explanation and the vectors")
       ->required()
       ->type_name("FILE");
   AddActivationOptions(command, options->input);
-  AddBaseOption(command, options->base);
   command->callback([options, &common] { RunScore(*options, common); });
 }
 

@@ -14,8 +14,7 @@ namespace nla::cli {
 namespace {
 
 struct Options {
-  std::string pair;
-  std::string base;
+  PairArguments pair;
   std::string html;
   ReportOptions report;
 };
@@ -42,7 +41,7 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   out["tokens_mean"] = card.tokens_mean;
   out["floors"] = {{"shuffled", ToJson(card.shuffled)}, {"zero", ToJson(card.zero)}, {"empty", ToJson(card.empty)}};
   if (card.label) out["label"] = ToJson(*card.label);
-  out["pair"] = options.pair;
+  out["pair"] = options.pair.Shown();
   out["dataset"] = options.report.dataset.path.string();
   out["base_model"] = pair.manifest.base_name;
   out["layer"] = pair.manifest.layer;
@@ -54,10 +53,10 @@ void Run(Options options, const CommonOptions& common) {
   options.report.compute = SetUpCompute(common);
   options.report.seed = common.seed;
   options.report.verbalize.seed = common.seed;
-  const PairLocation pair = FindPair(options.pair, options.base);
+  const PairLocation pair = Locate(options.pair);
   const ReportCard card = MakeReport(pair, options.report);
   if (!options.html.empty()) {
-    WriteFileAtomically(options.html, ReportHtml(card, options.pair, options.report.dataset.path.string()));
+    WriteFileAtomically(options.html, ReportHtml(card, options.pair.Shown(), options.report.dataset.path.string()));
   }
   if (common.json) {
     PrintJson(Describe(card, pair, options));
@@ -72,7 +71,7 @@ void AddReport(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
                                  "nla report --pair demo/pair --dataset demo/heldout.parquet");
-  command->add_option("--pair", options->pair, "pair directory")->required();
+  AddPairOptions(command, options->pair);
   command
       ->add_option("--dataset", options->report.dataset.path,
                    "held-out rows: Parquet, or any other file of activations")
@@ -83,7 +82,6 @@ void AddReport(CLI::App& root, CommonOptions& common) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--html", options->html, "also write the card as a page");
-  AddBaseOption(command, options->base);
   AddDecodingOptions(command, options->report.verbalize);
   command->callback([options, &common] { Run(*options, common); });
 }

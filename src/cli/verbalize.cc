@@ -17,8 +17,7 @@ namespace nla::cli {
 namespace {
 
 struct Options {
-  std::string actor;
-  std::string base;
+  PairArguments pair;
   ActivationInput input;
   std::string out;
   bool replace = false;
@@ -39,12 +38,13 @@ nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
 
 // --out FILE.parquet: the rows again, explained by the verbalizer.
 void WriteRows(const Options& options, const CommonOptions& common, at::ScalarType compute) {
-  CheckedActivations checked = OpenActivations(options.input, ReadModelSidecar(options.actor));
-  const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
+  const RoleSource actor = LocateActor(options.pair, compute);
+  CheckedActivations checked = OpenActivations(options.input, ReadModelSidecar(actor.directory));
+  const Verbalizer verbalizer = Verbalizer::Load(actor);
   ExplainRowsOptions rows{.input = options.input.path,
                           .column = options.input.column,
                           .output = options.out,
-                          .verbalizer = options.actor,
+                          .verbalizer = options.pair.Shown(),
                           .verbalize = options.verbalize,
                           .limit = options.input.limit,
                           .replace = options.replace};
@@ -63,8 +63,9 @@ void WriteRows(const Options& options, const CommonOptions& common, at::ScalarTy
 void Run(Options options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   if (options.out.ends_with(".parquet")) return WriteRows(options, common, compute);
-  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(options.actor)).reader;
-  const Verbalizer verbalizer = Verbalizer::Load({options.actor, options.base, compute});
+  const RoleSource actor = LocateActor(options.pair, compute);
+  ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(actor.directory)).reader;
+  const Verbalizer verbalizer = Verbalizer::Load(actor);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   std::unique_ptr<AtomicFile> file;
   if (!options.out.empty()) file = std::make_unique<AtomicFile>(options.out);
@@ -100,7 +101,7 @@ void AddVerbalize(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
                                  "nla verbalize --av demo/pair/av --base DIR --activations acts.npy --layer 20");
-  command->add_option("--av", options->actor, "verbalizer directory")->required();
+  AddActorOptions(command, options->pair);
   command
       ->add_option("--activations", options->input.path,
                    "raw activations: .parquet, .npy, .npz, .safetensors or .jsonl; - reads .jsonl or .npy from stdin")
@@ -113,7 +114,6 @@ void AddVerbalize(CLI::App& root, CommonOptions& common) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--replace", options->replace, "with --out *.parquet: lose what is there");
-  AddBaseOption(command, options->base);
   AddSamplesOption(command, options->verbalize);
   AddDecodingOptions(command, options->verbalize);
   command->callback([options, &common] { Run(*options, common); });

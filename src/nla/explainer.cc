@@ -43,8 +43,8 @@ Explainer::Explainer(PairLocation pair, Tokenizer tokenizer, Decoder base, Verba
       reconstructor_(std::move(reconstructor)) {}
 
 Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute) {
-  LanguageModel base =
-      LanguageModel::Load(pair.base, {.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false});
+  LanguageModel base = LanguageModel::Load(RequireBase(pair, "explaining a text"),
+                                           {.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false});
   return {pair, std::move(base.tokenizer), std::move(base.decoder), Verbalizer::Load(pair.Actor(compute)),
           Reconstructor::Load(pair.Critic(compute))};
 }

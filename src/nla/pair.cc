@@ -1,4 +1,4 @@
-// pair.yaml.
+// pair.yaml, and what makes two sides a pair.
 #include "nla/pair.h"
 
 #include <fmt/format.h>
@@ -10,23 +10,6 @@
 
 namespace nla {
 namespace {
-
-void WriteManifest(const fs::path& path, const PairManifest& manifest) {
-  YAML::Emitter out;
-  out << YAML::BeginMap << YAML::Key << "kind" << YAML::Value << "nla_pair";
-  out << YAML::Key << "base_model" << YAML::Value << YAML::BeginMap;
-  out << YAML::Key << "name" << YAML::Value << manifest.base_name;
-  out << YAML::Key << "path" << YAML::Value << manifest.base_path.string();
-  out << YAML::Key << "weights_hash" << YAML::Value << manifest.base_weights_hash << YAML::EndMap;
-  out << YAML::Key << "layer" << YAML::Value << manifest.layer;
-  if (manifest.baselines) {
-    out << YAML::Key << "baselines" << YAML::Value << YAML::BeginMap;
-    out << YAML::Key << "raw_variance" << YAML::Value << manifest.baselines->raw_variance;
-    out << YAML::Key << "mean_norm" << YAML::Value << manifest.baselines->mean_norm << YAML::EndMap;
-  }
-  out << YAML::EndMap;
-  WriteFileAtomically(path, std::string(out.c_str()) + "\n");
-}
 
 // An actor need not say its layer; a critic must.
 void CheckLayer(const fs::path& directory, const ModelSidecar& sidecar, int64_t layer) {
@@ -133,51 +116,119 @@ void CheckAdapterBase(const fs::path& side, const ModelSidecar& sidecar, const P
         .mend = "Pass the right --base"});
 }
 
+bool BothWhole(const fs::path& actor, const fs::path& critic) { return !HasAdapters(actor) && !HasAdapters(critic); }
+
+// Hashes the base's weights and compares; `wanted` empty: there is nothing to compare with.
+std::string CheckedBaseHash(const fs::path& base, const std::string& wanted, const std::string& names_it) {
+  if (wanted.empty()) return "";
+  const std::string hash = Checkpoint::Open(base).WeightsHash();
+  if (hash == wanted) return hash;
+  Fail({.where = base.string(),
+        .what = fmt::format("is not the base model that {} names: its weights are others", names_it),
+        .found = "weights " + hash.substr(0, 16) + "…",
+        .wanted = wanted.substr(0, 16) + "…",
+        .mend = "Over other weights the numbers would be wrong: make the base model again with `nla convert` (for "
+                "the demo pair: tools/base_model.sh), or pass the right --base"});
+}
+
+// What the two sidecars say of their base.
+PairManifest ManifestOf(const ModelSidecar& actor, const ModelSidecar& critic) {
+  return {.base_name = critic.base_checkpoint.empty() ? actor.base_checkpoint : critic.base_checkpoint,
+          .base_path = {},
+          .base_weights_hash = critic.base_weights_hash.empty() ? actor.base_weights_hash : critic.base_weights_hash,
+          .layer = *critic.layer,
+          .baselines = {}};
+}
+
 }  // namespace
+
+void WritePairManifest(const fs::path& path, const PairManifest& manifest) {
+  YAML::Emitter out;
+  out << YAML::BeginMap << YAML::Key << "kind" << YAML::Value << "nla_pair";
+  out << YAML::Key << "base_model" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "name" << YAML::Value << manifest.base_name;
+  out << YAML::Key << "path" << YAML::Value << manifest.base_path.string();
+  out << YAML::Key << "weights_hash" << YAML::Value << manifest.base_weights_hash << YAML::EndMap;
+  out << YAML::Key << "layer" << YAML::Value << manifest.layer;
+  if (manifest.baselines) {
+    out << YAML::Key << "baselines" << YAML::Value << YAML::BeginMap;
+    out << YAML::Key << "raw_variance" << YAML::Value << manifest.baselines->raw_variance;
+    out << YAML::Key << "mean_norm" << YAML::Value << manifest.baselines->mean_norm << YAML::EndMap;
+  }
+  out << YAML::EndMap;
+  WriteFileAtomically(path, std::string(out.c_str()) + "\n");
+}
 
 PairLocation FindPair(const fs::path& directory, const fs::path& base_override) {
   const fs::path path = directory / "pair.yaml";
-  PairLocation pair{directory, {}, ReadManifest(path), {}};
-  for (const auto& [name, role] : {std::pair{"av", Role::kActor}, std::pair{"ar", Role::kCritic}}) {
-    CheckLayer(directory / name, ReadSide(directory / name, role), pair.manifest.layer);
-  }
+  PairLocation pair{.directory = directory,
+                    .actor = directory / "av",
+                    .critic = directory / "ar",
+                    .base = {},
+                    .manifest = ReadManifest(path),
+                    .base_hash = {}};
+  CheckLayer(pair.actor, ReadSide(pair.actor, Role::kActor), pair.manifest.layer);
+  CheckLayer(pair.critic, ReadSide(pair.critic, Role::kCritic), pair.manifest.layer);
   const fs::path named = pair.manifest.base_path;
-  pair.base = !base_override.empty() ? base_override : named.is_absolute() ? named : directory / named;
+  pair.base = !base_override.empty() ? base_override : named.empty() ? named : directory / named;
   if (!fs::exists(pair.base / "config.json")) {
+    if (base_override.empty() && BothWhole(pair.actor, pair.critic)) {
+      pair.base.clear();
+      return pair;
+    }
     Fail({.where = path.string() + ": base_model.path",
           .what = fmt::format("the base model {} is not there", pair.manifest.base_name),
           .found = pair.base.string(),
           .mend = "Pass --base DIR, or make it with `nla convert` (for the demo pair: tools/base_model.sh)"});
   }
-  if (pair.manifest.base_weights_hash.empty()) return pair;
-  pair.base_hash = Checkpoint::Open(pair.base).WeightsHash();
-  if (pair.base_hash != pair.manifest.base_weights_hash) {
-    Fail({.where = pair.base.string(),
-          .what = fmt::format("is not the base model that {} names: its weights are others", path.string()),
-          .found = "weights " + pair.base_hash.substr(0, 16) + "…",
-          .wanted = pair.manifest.base_weights_hash.substr(0, 16) + "…",
-          .mend = "Over other weights the numbers would be wrong: make the base model again with `nla convert` (for "
-                  "the demo pair: tools/base_model.sh), or pass the right --base"});
-  }
+  pair.base_hash = CheckedBaseHash(pair.base, pair.manifest.base_weights_hash, path.string());
   return pair;
+}
+
+PairLocation JoinSides(const fs::path& actor, const fs::path& critic, const fs::path& base) {
+  const ModelSidecar actor_sidecar = ReadSide(actor, Role::kActor);
+  const ModelSidecar critic_sidecar = ReadSide(critic, Role::kCritic);
+  CheckSides({actor, critic, base, {}}, actor_sidecar, critic_sidecar);
+  PairLocation pair{.directory = {},
+                    .actor = actor,
+                    .critic = critic,
+                    .base = base,
+                    .manifest = ManifestOf(actor_sidecar, critic_sidecar),
+                    .base_hash = {}};
+  pair.manifest.base_path = base;
+  if (base.empty()) return pair;
+  pair.base_hash = CheckedBaseHash(base, pair.manifest.base_weights_hash, (critic / "nla_meta.yaml").string());
+  return pair;
+}
+
+const fs::path& RequireBase(const PairLocation& pair, const std::string& what) {
+  if (!pair.base.empty()) return pair.base;
+  FailUsage({.where = pair.directory.empty() ? pair.actor.string() : pair.directory.string(),
+             .what = fmt::format("{} needs the base model, which neither side holds", what),
+             .wanted = pair.manifest.base_name,
+             .mend = "Pass --base DIR"});
 }
 
 PairManifest AssemblePair(const PairParts& parts, const fs::path& out, bool replace) {
   const ModelSidecar actor = ReadSide(parts.actor, Role::kActor);
   const ModelSidecar critic = ReadSide(parts.critic, Role::kCritic);
   CheckSides(parts, actor, critic);
-  PairManifest manifest{.base_name = critic.base_checkpoint,
-                        .base_path = fs::proximate(fs::absolute(parts.base), fs::absolute(out)),
-                        .base_weights_hash = Checkpoint::Open(parts.base).WeightsHash(),
-                        .layer = *critic.layer,
-                        .baselines = {}};
-  CheckAdapterBase(parts.actor, actor, manifest);
-  CheckAdapterBase(parts.critic, critic, manifest);
+  PairManifest manifest = ManifestOf(actor, critic);
+  if (!parts.base.empty()) {
+    manifest.base_path = fs::proximate(fs::absolute(parts.base), fs::absolute(out));
+    manifest.base_weights_hash = Checkpoint::Open(parts.base).WeightsHash();
+    CheckAdapterBase(parts.actor, actor, manifest);
+    CheckAdapterBase(parts.critic, critic, manifest);
+  } else if (!BothWhole(parts.actor, parts.critic)) {
+    FailUsage({.where = "--base",
+               .what = "is missing: adapters work over their base model alone",
+               .wanted = fmt::format("the directory of {}", manifest.base_name)});
+  }
   if (!parts.heldout.empty()) manifest.baselines = BaselinesOf(parts.heldout, critic.d_model);
   AtomicDirectory directory(out, replace);
   CopyRole(parts.actor, directory.temporary_path() / "av");
   CopyRole(parts.critic, directory.temporary_path() / "ar");
-  WriteManifest(directory.temporary_path() / "pair.yaml", manifest);
+  WritePairManifest(directory.temporary_path() / "pair.yaml", manifest);
   directory.Commit();
   return manifest;
 }

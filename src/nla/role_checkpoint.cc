@@ -9,6 +9,8 @@
 namespace nla {
 namespace {
 
+constexpr const char* kValueHeadFile = "value_head.safetensors";
+
 // The directory that has the whole weights and the tokenizer: the role's own, or its base.
 std::filesystem::path WeightsDirectory(const RoleSource& source) {
   if (!HasAdapters(source.directory)) return source.directory;
@@ -89,17 +91,21 @@ void CheckTrainedWeights(const RoleSource& source, const ModelSidecar& sidecar) 
 
 }  // namespace
 
-RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
+RoleWeights OpenRole(const RoleSource& source, Role role) {
   ModelSidecar sidecar = ReadModelSidecar(source.directory);
   CheckFacts(source, sidecar, role);
-  const std::filesystem::path weights = WeightsDirectory(source);
-  const Checkpoint checkpoint = Checkpoint::Open(weights);
+  Checkpoint checkpoint = Checkpoint::Open(WeightsDirectory(source));
   CheckBase(source, sidecar, checkpoint);
   CheckShape(source, sidecar, checkpoint);
   CheckTrainedWeights(source, sidecar);
+  return {std::move(sidecar), std::move(checkpoint)};
+}
+
+RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
+  auto [sidecar, checkpoint] = OpenRole(source, role);
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
-  LanguageModel model = LanguageModel::Load(weights, options);
+  LanguageModel model = LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
   if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);
   at::Tensor value_head;
@@ -108,12 +114,32 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
           std::move(value_head)};
 }
 
+std::optional<ValueHead> FindValueHead(const std::filesystem::path& directory) {
+  std::vector<SafetensorsFile> files;
+  const std::filesystem::path own = directory / kValueHeadFile;
+  const bool has_own = std::filesystem::exists(own);
+  if (has_own) {
+    files.push_back(SafetensorsFile::Open(own));
+  } else if (!HasAdapters(directory)) {
+    files = Checkpoint::OpenWeights(directory);
+  }
+  for (SafetensorsFile& file : files) {
+    const TensorView* view = has_own ? file.Find("weight") : nullptr;
+    if (view == nullptr) view = file.Find("value_head.weight");
+    if (view != nullptr) return ValueHead{std::move(file), *view};
+  }
+  if (!has_own) return std::nullopt;
+  Fail({.where = own.string(), .what = "tensor weight is missing"});
+}
+
 at::Tensor LoadValueHead(const std::filesystem::path& directory, int64_t d_model) {
-  const std::filesystem::path path = directory / "value_head.safetensors";
-  const SafetensorsFile file = SafetensorsFile::Open(path);
-  const TensorView* view = file.Find("weight");
-  if (view == nullptr) Fail({.where = path.string(), .what = "tensor weight is missing"});
-  return ToTensor(*view, {d_model, d_model}, at::kFloat, path.string());
+  const std::optional<ValueHead> head = FindValueHead(directory);
+  if (!head) {
+    Fail({.where = (directory / kValueHeadFile).string(),
+          .what = "is missing, and the weights hold no value_head.weight",
+          .mend = "A reconstructor cannot work without its value head: fetch the whole directory"});
+  }
+  return ToTensor(head->view, {d_model, d_model}, at::kFloat, head->file.path().string());
 }
 
 std::string TrainedWeightsHash(const std::filesystem::path& directory) {
@@ -123,7 +149,7 @@ std::string TrainedWeightsHash(const std::filesystem::path& directory) {
   } else {
     files = Checkpoint::OpenWeights(directory);
   }
-  const std::filesystem::path head = directory / "value_head.safetensors";
+  const std::filesystem::path head = directory / kValueHeadFile;
   if (std::filesystem::exists(head)) files.push_back(SafetensorsFile::Open(head));
   return HashOfTensors(files);
 }

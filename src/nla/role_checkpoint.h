@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "model/language_model.h"
@@ -19,6 +20,15 @@ struct RoleSource {
   std::string base_hash = {};  // of the base's weights, where the caller knows it; empty: computed where it is needed
 };
 
+struct RoleWeights {
+  ModelSidecar sidecar;
+  Checkpoint checkpoint;  // the whole weights: the role's own, or its base's
+};
+
+// Checks role, width, K against the number of blocks, the base model's hash, and the adapters' and value head's own
+// hash. Loads no tensor.
+RoleWeights OpenRole(const RoleSource& source, Role role);
+
 struct RoleCheckpoint {
   ModelSidecar sidecar;
   Tokenizer tokenizer;
@@ -27,11 +37,18 @@ struct RoleCheckpoint {
   at::Tensor value_head;  // AR: fp32 [D, D]; undefined for an AV
 };
 
-// Checks role, width, K against the number of blocks, the base model's hash, the adapters' and value head's own hash,
-// and the tokenizer's hash and size.
+// Checks what OpenRole checks, and the tokenizer's hash and size.
 RoleCheckpoint LoadRole(const RoleSource& source, Role role);
 
-// fp32 [D, D], from value_head.safetensors.
+struct ValueHead {
+  SafetensorsFile file;
+  TensorView view;  // into `file`
+};
+
+// Looks where value heads are kept: `weight` (or `value_head.weight`) of value_head.safetensors, else
+// `value_head.weight` among whole weights. nullopt when there is none.
+std::optional<ValueHead> FindValueHead(const std::filesystem::path& directory);
+// As fp32 [D, D]; an error when there is none or its shape is another.
 at::Tensor LoadValueHead(const std::filesystem::path& directory, int64_t d_model);
 
 // HashOfTensors of what training put into a role's directory: the adapters or the whole weights, and the value head.

@@ -163,15 +163,24 @@ std::string ReadTemplate(const Section& templates, const char* key, const char* 
 }
 
 // K: extraction_layer_index (version 2) or num_hidden_layers (version 1, where it means K all the same), under
-// `critic:` or `ar:`.
+// `critic:` or `ar:`; published checkpoints also have extraction_layer_index outside of any section.
 std::optional<int64_t> ReadLayer(const Section& root) {
-  for (const char* section_key : {"critic", "ar"}) {
-    const Section section = root.Sub(section_key);
-    for (const char* key : {"extraction_layer_index", "num_hidden_layers"}) {
-      if (section.Has(key)) return section.Integer(key, 0, 100000);
+  std::optional<int64_t> layer;
+  const auto read = [&](const Section& section, const char* key) {
+    if (!section.Has(key)) return;
+    const int64_t value = section.Integer(key, 0, 100000);
+    if (layer && *layer != value) {
+      section.Refuse(key, "is another layer than the file names elsewhere", std::to_string(*layer));
     }
+    layer = value;
+  };
+  for (const char* name : {"critic", "ar"}) {
+    const Section section = root.Sub(name);
+    const bool second = section.Has("extraction_layer_index");
+    read(section, second ? "extraction_layer_index" : "num_hidden_layers");
   }
-  return std::nullopt;
+  read(root, "extraction_layer_index");
+  return layer;
 }
 
 // "a.b" -> text; lists become their YAML flow form.

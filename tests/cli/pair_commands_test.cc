@@ -144,6 +144,28 @@ TEST_F(PairCommands, FromPlainVectorsToAScore) {
   }
 }
 
+TEST_F(PairCommands, TwoDirectoriesInPlaceOfAPair) {
+  const std::vector<std::string> sides = {"--av", At("av_known"), "--ar", At("ar_whole")};
+  const auto with = [&](std::vector<std::string> arguments, int code = 0) {
+    arguments.insert(arguments.end(), sides.begin(), sides.end());
+    return Json(arguments, code);
+  };
+  // Whole sides: only what reads activations of a text wants the base.
+  EXPECT_EQ(with({"report", "--dataset", At("heldout.parquet"), "--dtype", "fp32"})["n"], 12);
+  EXPECT_THAT(with({"explain", "--text", "the ship"}, 2)["error"]["message"].get<std::string>(),
+              AllOf(HasSubstr("needs the base model"), HasSubstr("--base DIR")));
+  const nlohmann::json explained = with({"explain", "--text", "the ship", "--base", At("base")});
+  EXPECT_EQ(explained["layer"], kTinyLayer);
+  EXPECT_TRUE(explained["tokens"][0]["fve_raw_variance"].is_null());
+  EXPECT_EQ(with({"pair", "--out", At("pair_alone")})["layer"], kTinyLayer);
+  EXPECT_EQ(Json({"score", "--pair", At("pair_alone"), "--input", At("heldout.parquet")})["n"], 12);
+  EXPECT_EQ(Json({"verbalize", "--pair", At("pair_alone"), "--activations", At("heldout.parquet")})["rows"].size(),
+            12U);
+  EXPECT_EQ(with({"explain", "--pair", At("pair_alone"), "--text", "x"}, 2)["error"]["kind"], "usage");
+  EXPECT_EQ(Json({"explain", "--av", At("av_known"), "--text", "x"}, 2)["error"]["kind"], "usage");
+  EXPECT_EQ(Json({"score", "--input", At("heldout.parquet")}, 2)["error"]["kind"], "usage");
+}
+
 TEST_F(PairCommands, InspectEndsWithOneWhereSomethingIsWrong) {
   const nlohmann::json sound = Json({"inspect", At("av_whole")});
   EXPECT_EQ(sound["kind"], "verbalizer");

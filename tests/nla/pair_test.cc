@@ -159,5 +159,39 @@ TEST_F(PairTest, RefusesSidesInEachOthersPlace) {
   EXPECT_THAT(Find(), HasSubstr("pair/av/nla_meta.yaml: the sidecar is missing"));
 }
 
+TEST_F(PairTest, TwoDirectoriesAreAPair) {
+  const PairLocation pair = JoinSides(tiny_ / "av", tiny_ / "ar", tiny_ / "base");
+  EXPECT_EQ(pair.manifest.layer, kTinyLayer);
+  EXPECT_EQ(pair.manifest.base_name, "tiny");
+  EXPECT_EQ(pair.base_hash, Checkpoint::Open(tiny_ / "base").WeightsHash());
+  EXPECT_EQ(Refusal([&] { LoadRole(pair.Critic(at::kFloat), Role::kCritic); }), "accepted");
+  EXPECT_THAT(Refusal([&] { JoinSides(tiny_ / "ar", tiny_ / "av"); }), HasSubstr("ar/nla_meta.yaml: role"));
+  ChangeWeights(tiny_ / "base");
+  EXPECT_THAT(Refusal([&] { JoinSides(tiny_ / "av_whole", tiny_ / "ar_whole", tiny_ / "base"); }),
+              AllOf(HasSubstr("is not the base model that"), HasSubstr("ar_whole/nla_meta.yaml")));
+  EditSidecar(tiny_ / "av", [](ModelSidecar& s) { s.layer = 2; });
+  EXPECT_THAT(Refusal([&] { JoinSides(tiny_ / "av", tiny_ / "ar"); }), HasSubstr("different layers"));
+}
+
+TEST_F(PairTest, WholeSidesDoWithoutABase) {
+  const PairLocation joined = JoinSides(tiny_ / "av_whole", tiny_ / "ar_whole");
+  EXPECT_EQ(Refusal([&] { LoadRole(joined.Actor(at::kFloat), Role::kActor); }), "accepted");
+  EXPECT_THAT(
+      Refusal([&] { RequireBase(joined, "explaining a text"); }),
+      AllOf(HasSubstr("explaining a text needs the base model"), HasSubstr("wanted tiny"), HasSubstr("--base")));
+  AssemblePair({tiny_ / "av_whole", tiny_ / "ar_whole", {}, {}}, tiny_ / "pair", false);
+  EXPECT_TRUE(FindPair(tiny_ / "pair").base.empty());
+  EXPECT_EQ(FindPair(tiny_ / "pair", tiny_ / "base").base, tiny_ / "base");
+  EXPECT_THAT(Find(tiny_ / "nowhere"), HasSubstr("the base model tiny is not there"));
+  EXPECT_THAT(Refusal([&] {
+                AssemblePair({tiny_ / "av", tiny_ / "ar_whole", {}, {}}, tiny_ / "pair", true);
+              }),
+              AllOf(HasSubstr("--base: is missing"), HasSubstr("tiny")));
+  // Named, but not there: what whole sides can do, they still do.
+  AssemblePair({tiny_ / "av_whole", tiny_ / "ar_whole", tiny_ / "base", {}}, tiny_ / "pair", true);
+  fs::rename(tiny_ / "base", tiny_ / "moved");
+  EXPECT_TRUE(FindPair(tiny_ / "pair").base.empty());
+}
+
 }  // namespace
 }  // namespace nla

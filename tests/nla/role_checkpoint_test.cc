@@ -1,6 +1,7 @@
 // What loading one side of a pair checks: each wrong fact is an error that names the file and the field.
 #include "nla/role_checkpoint.h"
 
+#include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,6 +108,20 @@ TEST_F(RoleTest, RefusesAMissingOrWrongValueHead) {
   WriteTensors(head, {{"weight", LoadRole(tiny_.Source("ar"), Role::kCritic).value_head.narrow(0, 0, 63)}}, at::kFloat);
   EXPECT_THAT(LoadCritic("ar_whole"),
               AllOf(HasSubstr("value_head.safetensors: weight: shape"), HasSubstr("found [63, 64]")));
+}
+
+TEST_F(RoleTest, TheValueHeadMayBeAmongTheWeights) {
+  const at::Tensor head = LoadRole(tiny_.Source("ar_whole"), Role::kCritic).value_head;
+  std::vector<NamedTensor> weights =
+      Decoder::Load(Checkpoint::Open(tiny_ / "ar_whole"), {.with_head = false}).Weights();
+  weights.push_back({"value_head.weight", head});
+  WriteTensors(tiny_ / "ar_whole" / "model.safetensors", weights, at::kFloat);
+  fs::remove(tiny_ / "ar_whole" / "value_head.safetensors");
+  EXPECT_TRUE(at::equal(LoadRole(tiny_.Source("ar_whole"), Role::kCritic).value_head, head));
+  // The name of a whole module's state in a file of its own.
+  WriteTensors(tiny_ / "ar" / "value_head.safetensors", {{"value_head.weight", head}}, at::kFloat);
+  EditSidecar(tiny_ / "ar", [](ModelSidecar& s) { s.weights_hash.clear(); });
+  EXPECT_TRUE(at::equal(LoadRole(tiny_.Source("ar"), Role::kCritic).value_head, head));
 }
 
 TEST_F(RoleTest, RefusesAVerbalizerWhosePromptHasAnotherMarker) {

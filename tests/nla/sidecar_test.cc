@@ -215,6 +215,56 @@ ModelSidecar Example() {
   return s;
 }
 
+// As PyYAML writes the published verbalizers' sidecars: escapes, folded texts, K outside of any section, unknown keys.
+TEST_F(SidecarTest, ReadsAPublishedVerbalizer) {
+  const ModelSidecar s = Read(R"(kind: nla_model
+schema_version: 2
+role: av
+stage: rl
+base_checkpoint: Qwen/Qwen2.5-7B-Instruct
+d_model: 3584
+extraction:
+  injection_scale: 150.0
+  mse_scale: 59.866518188383065
+tokens:
+  injection_char: "\u320E"
+  injection_token_id: 149705
+  injection_left_neighbor_id: 29
+  injection_right_neighbor_id: 522
+  critic_suffix_ids: null
+prompt_templates:
+  av: "Here is a vector that stands for something:\n\n<concept>{injection_char}</concept>\n\
+    \nSay what it means, inside <explanation> tags."
+  ar: 'Summary of the following text: <text>{explanation}</text>
+    <summary>'
+trained_on:
+- a public corpus
+parent_checkpoints:
+- Qwen/Qwen2.5-7B-Instruct
+created_at: '2026-02-01T09:08:07.123456+00:00'
+created_by: nla.train_actor
+training:
+  lr: 1.0e-05
+  flags: [a, b]
+extraction_layer_index: 20
+)");
+  EXPECT_EQ(s.role, Role::kActor);
+  EXPECT_EQ(s.layer, 20);
+  EXPECT_EQ(s.tokens->injection_char, "㈎");
+  EXPECT_TRUE(s.tokens->critic_suffix_ids.empty());
+  EXPECT_EQ(s.actor_template,
+            "Here is a vector that stands for something:\n\n<concept>{injection_char}</concept>\n\nSay what it means, "
+            "inside <explanation> tags.");
+  EXPECT_EQ(s.critic_template, "Summary of the following text: <text>{explanation}</text> <summary>");
+  EXPECT_NEAR(*s.mse_scale.Resolve(3584), std::sqrt(3584.0), 1e-9);
+}
+
+TEST_F(SidecarTest, LayersInTwoPlacesMustAgree) {
+  EXPECT_EQ(Read(std::string(kActorV2) + "extraction_layer_index: 20\n").layer, 20);
+  EXPECT_THAT(Refusal(std::string(kActorV2) + "extraction_layer_index: 21\n"),
+              AllOf(HasSubstr("extraction_layer_index: is another layer"), HasSubstr("found \"21\", wanted 20")));
+}
+
 TEST_F(SidecarTest, WhatIsWrittenReadsBack) {
   const ModelSidecar wrote = Example();
   WriteModelSidecar(directory_, wrote);

@@ -47,7 +47,7 @@ std::string BaseWeightsHash(const Checkpoint& checkpoint, bool whole_init) {
 
 // A model without a head of its own begins with the identity: its activations as they are.
 at::Tensor FirstValueHead(const fs::path& init, int64_t d_model) {
-  if (init.empty() || !fs::exists(init / "value_head.safetensors")) return at::eye(d_model, at::kFloat);
+  if (init.empty() || !FindValueHead(init)) return at::eye(d_model, at::kFloat);
   return LoadValueHead(init, d_model);
 }
 
