@@ -27,6 +27,7 @@ const std::vector<CommandGroup>& CommandGroups() {
            AddPrepareAr,
            AddTrain,
            AddPair,
+           AddMerge,
        }},
       {"Look at files and models",
        {

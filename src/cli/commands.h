@@ -19,6 +19,7 @@ void AddExtract(CLI::App& root, CommonOptions& common);
 void AddGenerate(CLI::App& root, CommonOptions& common);
 void AddInspect(CLI::App& root, CommonOptions& common);
 void AddLabel(CLI::App& root, CommonOptions& common);
+void AddMerge(CLI::App& root, CommonOptions& common);
 void AddPair(CLI::App& root, CommonOptions& common);
 void AddPrepareAr(CLI::App& root, CommonOptions& common);
 void AddReconstruct(CLI::App& root, CommonOptions& common);

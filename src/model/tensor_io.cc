@@ -12,21 +12,6 @@
 namespace nla {
 namespace {
 
-at::ScalarType ScalarOf(DType dtype, const std::string& where) {
-  switch (dtype) {
-    case DType::kF64:
-      return at::kDouble;
-    case DType::kF32:
-      return at::kFloat;
-    case DType::kF16:
-      return at::kHalf;
-    case DType::kBF16:
-      return at::kBFloat16;
-    default:
-      Fail({.where = where, .what = "dtype", .found = std::string(Name(dtype)), .wanted = "a floating-point type"});
-  }
-}
-
 DType DTypeOf(at::ScalarType scalar) {
   switch (scalar) {
     case at::kFloat:
@@ -42,6 +27,21 @@ DType DTypeOf(at::ScalarType scalar) {
 }
 
 }  // namespace
+
+at::ScalarType ScalarOf(DType dtype, const std::string& where) {
+  switch (dtype) {
+    case DType::kF64:
+      return at::kDouble;
+    case DType::kF32:
+      return at::kFloat;
+    case DType::kF16:
+      return at::kHalf;
+    case DType::kBF16:
+      return at::kBFloat16;
+    default:
+      Fail({.where = where, .what = "dtype", .found = std::string(Name(dtype)), .wanted = "a floating-point type"});
+  }
+}
 
 at::Tensor ToTensor(const TensorView& view, const std::vector<int64_t>& shape, at::ScalarType dtype,
                     const std::string& where) {

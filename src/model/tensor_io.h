@@ -12,6 +12,9 @@
 
 namespace nla {
 
+// torch's name of a floating type; another type is an error.
+at::ScalarType ScalarOf(DType dtype, const std::string& where);
+
 // A copy of the view's bytes as a tensor of `dtype` (floating types only), checked against `shape`.
 at::Tensor ToTensor(const TensorView& view, const std::vector<int64_t>& shape, at::ScalarType dtype,
                     const std::string& where);

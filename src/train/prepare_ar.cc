@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "model/spec.h"
 #include "model/tensor_io.h"
+#include "nla/checkpoint_files.h"
 #include "nla/prompt.h"
 #include "nla/role_checkpoint.h"
-#include "train/sft/output.h"
 #include "weights/checkpoint.h"
 
 namespace nla {
@@ -84,8 +84,8 @@ PrepareArReport PrepareAr(const PrepareArOptions& options) {
   ModelSidecar sidecar = InitSidecar(options, spec, checkpoint);
   sidecar.weights_hash = TrainedWeightsHash(out);
   WriteModelSidecar(out, sidecar);
-  WriteCutConfig(checkpoint.config(), report.blocks, out);
-  CopyTokenizerFiles(options.model, out);
+  WriteConfig(ConfigOfBlocks(checkpoint.config(), report.blocks), out);
+  CopyTextFiles(options.model, out);
   directory.Commit();
   return report;
 }

@@ -166,6 +166,17 @@ TEST_F(PairCommands, TwoDirectoriesInPlaceOfAPair) {
   EXPECT_EQ(Json({"score", "--input", At("heldout.parquet")}, 2)["error"]["kind"], "usage");
 }
 
+TEST_F(PairCommands, Merge) {
+  Json({"pair", "--av", At("av"), "--ar", At("ar"), "--base", At("base"), "--out", At("pair_to_merge")});
+  const nlohmann::json merged =
+      Json({"merge", At("pair_to_merge"), At("merged"), "--dtype", "bf16", "--shard-size", "0.00005"});
+  EXPECT_EQ(merged["av"]["merged"], true);
+  EXPECT_EQ(merged["ar"]["blocks"], kTinyLayer + 1);
+  EXPECT_GT(merged["av"]["files"], 1);
+  EXPECT_TRUE(Json({"inspect", At("merged")})["problems"].empty());
+  EXPECT_EQ(Json({"merge", At("av_whole"), At("again")})["merged"], false);
+}
+
 TEST_F(PairCommands, InspectEndsWithOneWhereSomethingIsWrong) {
   const nlohmann::json sound = Json({"inspect", At("av_whole")});
   EXPECT_EQ(sound["kind"], "verbalizer");

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
-#include "base/file.h"
 #include "model/tensor_io.h"
+#include "nla/checkpoint_files.h"
 #include "nla/role_checkpoint.h"
 #include "weights/checkpoint.h"
 
@@ -13,9 +13,6 @@ namespace nla {
 namespace {
 
 constexpr const char* kValueHead = "value_head.weight";
-// Files of a checkpoint directory that belong to its text side.
-constexpr const char* kTextFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                      "chat_template.jinja", "generation_config.json"};
 
 }  // namespace
 
@@ -38,19 +35,6 @@ ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const n
   return sidecar;
 }
 
-void CopyTokenizerFiles(const fs::path& from, const fs::path& to) {
-  for (const char* name : kTextFiles) {
-    if (fs::exists(from / name)) WriteFileAtomically(to / name, ReadFile(from / name));
-  }
-}
-
-void WriteCutConfig(const nlohmann::json& config, int64_t blocks, const fs::path& to) {
-  nlohmann::json cut = config;
-  nlohmann::json& text = cut.contains("text_config") ? cut["text_config"] : cut;
-  text["num_hidden_layers"] = blocks;
-  WriteFileAtomically(to / "config.json", cut.dump(2) + "\n");
-}
-
 void WriteTrainedModel(const fs::path& directory, const TrainedModel& trained, ModelSidecar sidecar) {
   const RoleModel& model = trained.model;
   const Checkpoint checkpoint = Checkpoint::Open(model.weights);
@@ -67,8 +51,8 @@ void WriteTrainedModel(const fs::path& directory, const TrainedModel& trained, M
   } else {
     WriteTensors(directory / "model.safetensors", masters, trained.store);
   }
-  WriteCutConfig(checkpoint.config(), model.decoder.blocks(), directory);
-  CopyTokenizerFiles(model.weights, directory);
+  WriteConfig(ConfigOfBlocks(checkpoint.config(), model.decoder.blocks()), directory);
+  CopyTextFiles(model.weights, directory);
   sidecar.base_weights_hash = model.base_weights_hash;
   sidecar.weights_hash = TrainedWeightsHash(directory);
   sidecar.tokenizer_hash = model.tokenizer.hash();

@@ -24,9 +24,4 @@ void WriteTrainedModel(const std::filesystem::path& directory, const TrainedMode
 // The sidecar's facts that both roles share: dataset, templates, tokens, the options as `training`, the evaluation.
 ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const nlohmann::ordered_json& evaluation);
 
-// Copies tokenizer.json, tokenizer_config.json and other text files of a checkpoint directory that readers want.
-void CopyTokenizerFiles(const std::filesystem::path& from, const std::filesystem::path& to);
-// config.json of `from`, cut to `blocks` blocks.
-void WriteCutConfig(const nlohmann::json& config, int64_t blocks, const std::filesystem::path& to);
-
 }  // namespace nla
