@@ -1,4 +1,4 @@
-// SHA-2 through OpenSSL's EVP interface.
+// SHA-2, and SHA-1 where git has it, through OpenSSL's EVP interface.
 #include "base/hash.h"
 
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/fail.h"
@@ -17,11 +18,38 @@
 namespace nla {
 namespace {
 
-std::string Hex(const std::array<uint8_t, 32>& digest) {
+std::string Hex(std::span<const uint8_t> digest) {
   std::string hex;
   hex.reserve(2 * digest.size());
   for (const uint8_t byte : digest) fmt::format_to(std::back_inserter(hex), "{:02x}", byte);
   return hex;
+}
+
+// Of `before` and the file's bytes.
+std::string DigestOfFile(const std::filesystem::path& path, const EVP_MD* kind, std::string_view before) {
+  const auto fail = [&path](const char* what) {
+    Fail({.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(errno))});
+  };
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open");
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), kind, nullptr);
+  EVP_DigestUpdate(context.get(), before.data(), before.size());
+  std::vector<char> buffer(size_t{1} << 20);
+  ssize_t count = 0;
+  while ((count = read(fd, buffer.data(), buffer.size())) != 0) {
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) break;
+    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(count));
+  }
+  const int read_error = count < 0 ? errno : 0;
+  close(fd);
+  errno = read_error;
+  if (read_error != 0) fail("cannot read");
+  std::array<uint8_t, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
+  return Hex(std::span(digest).first(size));
 }
 
 }  // namespace
@@ -40,28 +68,11 @@ std::array<uint8_t, 64> Sha512(std::string_view bytes) {
 
 std::string Sha256Hex(std::string_view bytes) { return Hex(Sha256(bytes)); }
 
-std::string Sha256HexOfFile(const std::filesystem::path& path) {
-  const auto fail = [&path](const char* what) {
-    Fail({.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(errno))});
-  };
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail("cannot open");
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  std::vector<char> buffer(size_t{1} << 20);
-  ssize_t count = 0;
-  while ((count = read(fd, buffer.data(), buffer.size())) != 0) {
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) break;
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(count));
-  }
-  const int read_error = count < 0 ? errno : 0;
-  close(fd);
-  errno = read_error;
-  if (read_error != 0) fail("cannot read");
-  std::array<uint8_t, 32> digest;
-  EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
-  return Hex(digest);
+std::string Sha256HexOfFile(const std::filesystem::path& path) { return DigestOfFile(path, EVP_sha256(), ""); }
+
+std::string GitBlobSha1HexOfFile(const std::filesystem::path& path) {
+  const auto size = std::filesystem::file_size(path);
+  return DigestOfFile(path, EVP_sha1(), fmt::format("blob {}", size) + std::string(1, '\0'));
 }
 
 }  // namespace nla

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cstdio>
 
+#include "net/hub.h"
+
 namespace nla::cli {
 namespace {
 
@@ -60,6 +62,15 @@ CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& n
   command->add_flag("--json", common.json, "print one JSON document on stdout and nothing else there")->group(kGroup);
   if (!example.empty()) command->footer("Example:\n  " + example);
   return command;
+}
+
+void AcceptHubName(CLI::Option* option) {
+  option->transform(CLI::Validator(
+      [](std::string& text) {
+        if (IsHubName(text)) text = ResolveModel(text).string();
+        return std::string();
+      },
+      ""));
 }
 
 void PrintJson(const nlohmann::ordered_json& document) {

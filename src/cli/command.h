@@ -24,6 +24,9 @@ struct CommonOptions {
 CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& name, const std::string& summary,
                      const std::string& example);
 
+// Lets an option that takes a model's directory take "hf:OWNER/NAME[@REV]" too: it becomes the folder in the cache.
+void AcceptHubName(CLI::Option* option);
+
 // Prints the one JSON document of --json.
 void PrintJson(const nlohmann::ordered_json& document);
 

@@ -32,6 +32,7 @@ const std::vector<CommandGroup>& CommandGroups() {
       {"Look at files and models",
        {
            AddInspect,
+           AddPull,
            AddConvert,
            AddTokenize,
            AddGenerate,

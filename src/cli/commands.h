@@ -22,6 +22,7 @@ void AddLabel(CLI::App& root, CommonOptions& common);
 void AddMerge(CLI::App& root, CommonOptions& common);
 void AddPair(CLI::App& root, CommonOptions& common);
 void AddPrepareAr(CLI::App& root, CommonOptions& common);
+void AddPull(CLI::App& root, CommonOptions& common);
 void AddReconstruct(CLI::App& root, CommonOptions& common);
 void AddReport(CLI::App& root, CommonOptions& common);
 void AddScore(CLI::App& root, CommonOptions& common);

@@ -36,7 +36,7 @@ void AddExtract(CLI::App& root, CommonOptions& common) {
   CLI::App* command =
       AddCommand(root, common, "extract", "Take activations of a corpus at block K, with the text before each",
                  "nla extract --model DIR --corpus texts.jsonl --layer 20 --out base.parquet");
-  command->add_option("--model", options->model, "checkpoint directory of the base model")->required();
+  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory of the base model")->required());
   command->add_option("--corpus", options->corpus, ".jsonl, .txt, .parquet or folders of them, in this order")
       ->required();
   command->add_option("--layer", options->layer, "K: the output of block K, 0-based (hidden_states[K+1])")->required();

@@ -80,7 +80,7 @@ void AddGenerate(CLI::App& root, CommonOptions& common) {
   CLI::App* command = AddCommand(root, common, "generate", "Let a base model write: one prompt, or a corpus from many",
                                  "nla generate --model DIR \"Write a haiku about rain.\"");
   SamplingOptions& sampling = options->sample.sampling;
-  command->add_option("--model", options->model, "checkpoint directory")->required();
+  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory")->required());
   command->add_option("prompt", options->prompt, "the user's turn")->type_name("PROMPT");
   command->add_flag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
   command->add_option("--date", options->date,

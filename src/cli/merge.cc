@@ -66,9 +66,10 @@ void AddMerge(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "merge", "Write a pair or one side of it as whole checkpoints",
                                  "nla merge demo/pair merged --dtype bf16");
-  command->add_option("PAIR", options->input, "pair directory, or one side's directory")->required();
+  AcceptHubName(command->add_option("PAIR", options->input, "pair directory, or one side's directory")->required());
   command->add_option("OUT", options->output, "the directory to write; appears whole or not at all")->required();
-  command->add_option("--base", options->base, "base model's directory, where the pair does not name it");
+  AcceptHubName(
+      command->add_option("--base", options->base, "base model's directory, where the pair does not name it"));
   command->add_option("--shard-size", options->shard_gb, "most gigabytes (10^9 bytes) of weights in one file")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));

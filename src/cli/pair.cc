@@ -19,10 +19,10 @@ void AddPair(CLI::App& root, CommonOptions& common) {
   CLI::App* command =
       AddCommand(root, common, "pair", "Put a verbalizer and a reconstructor together as a pair",
                  "nla pair --av runs/av/final --ar runs/ar/final --base DIR --dataset heldout.parquet --out pair");
-  command->add_option("--av", options->parts.actor, "trained verbalizer")->required();
-  command->add_option("--ar", options->parts.critic, "trained reconstructor")->required();
-  command->add_option("--base", options->parts.base,
-                                    "base model's directory; whole sides do without, `explain` does not");
+  AcceptHubName(command->add_option("--av", options->parts.actor, "trained verbalizer")->required());
+  AcceptHubName(command->add_option("--ar", options->parts.critic, "trained reconstructor")->required());
+  AcceptHubName(command->add_option("--base", options->parts.base,
+                                    "base model's directory; whole sides do without, `explain` does not"));
   command->add_option("--dataset", options->parts.heldout, "held-out rows, for the baselines of a single token's FVE");
   command->add_option("--out", options->out, "pair directory to write")->required();
   command->add_flag("--replace", options->replace, "lose what is at --out");

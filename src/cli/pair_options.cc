@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "net/hub.h"
 
 namespace nla::cli {
 namespace {
@@ -73,23 +74,23 @@ PairLocation Locate(const PairArguments& arguments) {
   if (arguments.pair.empty() ? !sides : !arguments.actor.empty() || !arguments.critic.empty()) {
     FailUsage({.where = "pair", .what = "needs either --pair, or --av and --ar"});
   }
-  const fs::path base = arguments.base;
-  if (sides) return JoinSides(arguments.actor, arguments.critic, base);
-  return FindPair(arguments.pair, base);
+  const fs::path base = ResolveModel(arguments.base);
+  if (sides) return JoinSides(ResolveModel(arguments.actor), ResolveModel(arguments.critic), base);
+  return FindPair(ResolveModel(arguments.pair), base);
 }
 
 RoleSource LocateActor(const PairArguments& arguments, at::ScalarType compute) {
   RequireOne(arguments.actor, arguments.pair, "--av");
-  const fs::path base = arguments.base;
-  if (arguments.actor.empty()) return FindPair(arguments.pair, base).Actor(compute);
-  return {arguments.actor, base, compute};
+  const fs::path base = ResolveModel(arguments.base);
+  if (arguments.actor.empty()) return FindPair(ResolveModel(arguments.pair), base).Actor(compute);
+  return {ResolveModel(arguments.actor), base, compute};
 }
 
 RoleSource LocateCritic(const PairArguments& arguments, at::ScalarType compute) {
   RequireOne(arguments.critic, arguments.pair, "--ar");
-  const fs::path base = arguments.base;
-  if (arguments.critic.empty()) return FindPair(arguments.pair, base).Critic(compute);
-  return {arguments.critic, base, compute};
+  const fs::path base = ResolveModel(arguments.base);
+  if (arguments.critic.empty()) return FindPair(ResolveModel(arguments.pair), base).Critic(compute);
+  return {ResolveModel(arguments.critic), base, compute};
 }
 
 void AddActivationOptions(CLI::App* command, ActivationInput& input) {

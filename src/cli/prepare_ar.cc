@@ -15,7 +15,7 @@ void AddPrepareAr(CLI::App& root, CommonOptions& common) {
       AddCommand(root, common, "prepare-ar",
                  "Cut a base model to blocks 0..K with an identity value head: a reconstructor to train",
                  "nla prepare-ar --model DIR --layer 20 --out ar_init");
-  command->add_option("--model", options->model, "checkpoint directory of the base model")->required();
+  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory of the base model")->required());
   command->add_option("--layer", options->layer, "K: the output of block K, 0-based (hidden_states[K+1])")->required();
   command->add_option("--out", options->out, "directory to write")->required();
   command->add_option("--critic-template", options->critic_template,

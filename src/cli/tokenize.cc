@@ -93,7 +93,7 @@ void AddTokenize(CLI::App& root, CommonOptions& common) {
   CLI::App* command = AddCommand(root, common, "tokenize", "Show the token ids of a text",
                                  "nla tokenize --model models/smollm2 --json \"Hello, world\"");
   const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
-  command->add_option("--model", options->model, "checkpoint directory with tokenizer.json")->required();
+  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory with tokenizer.json")->required());
   CLI::Option* text = command->add_option("TEXT", options->text, "the text");
   command->add_option("--jsonl", options->jsonl,
                       "read one JSON string a line from this file (- is standard input); write one object a line");
