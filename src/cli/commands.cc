@@ -28,6 +28,7 @@ const std::vector<CommandGroup>& CommandGroups() {
            AddTrain,
            AddPair,
            AddMerge,
+           AddCard,
        }},
       {"Look at files and models",
        {

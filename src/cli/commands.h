@@ -13,6 +13,7 @@ using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
 // Declarations, alphabetically.
 void AddBench(CLI::App& root, CommonOptions& common);
 void AddBuild(CLI::App& root, CommonOptions& common);
+void AddCard(CLI::App& root, CommonOptions& common);
 void AddConvert(CLI::App& root, CommonOptions& common);
 void AddExplain(CLI::App& root, CommonOptions& common);
 void AddExtract(CLI::App& root, CommonOptions& common);

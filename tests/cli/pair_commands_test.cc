@@ -166,7 +166,7 @@ TEST_F(PairCommands, TwoDirectoriesInPlaceOfAPair) {
   EXPECT_EQ(Json({"score", "--input", At("heldout.parquet")}, 2)["error"]["kind"], "usage");
 }
 
-TEST_F(PairCommands, Merge) {
+TEST_F(PairCommands, MergeAndCard) {
   Json({"pair", "--av", At("av"), "--ar", At("ar"), "--base", At("base"), "--out", At("pair_to_merge")});
   const nlohmann::json merged =
       Json({"merge", At("pair_to_merge"), At("merged"), "--dtype", "bf16", "--shard-size", "0.00005"});
@@ -175,6 +175,12 @@ TEST_F(PairCommands, Merge) {
   EXPECT_GT(merged["av"]["files"], 1);
   EXPECT_TRUE(Json({"inspect", At("merged")})["problems"].empty());
   EXPECT_EQ(Json({"merge", At("av_whole"), At("again")})["merged"], false);
+  const nlohmann::json report = Json({"report", "--pair", At("merged"), "--dataset", At("heldout.parquet")});
+  WriteFileAtomically(*tiny_ / "report.json", report.dump());
+  const nlohmann::json cards = Json({"card", At("merged"), "--report", At("report.json"), "--license", "mit"});
+  EXPECT_EQ(cards["written"].size(), 3U);
+  EXPECT_THAT(ReadFile(*tiny_ / "merged" / "README.md"), AllOf(HasSubstr("license: mit"), HasSubstr("| round trip |")));
+  EXPECT_EQ(Json({"card", At("merged")}, 1)["error"]["kind"], "failed");
 }
 
 TEST_F(PairCommands, InspectEndsWithOneWhereSomethingIsWrong) {

@@ -1,15 +1,18 @@
 // Exported pairs in transformers: the same replies and vectors as here, on the tiny pair and on the demo's.
 #include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "data/activation_table.h"
 #include "model/model_testing.h"
 #include "model/smollm2_testing.h"
+#include "nla/card.h"
 #include "nla/export.h"
 #include "nla/reconstructor.h"
 #include "nla/tiny_pair_testing.h"
@@ -73,6 +76,37 @@ TEST_F(ExportedPair, TheTinyPairInTransformers) {
   const PairLocation pair = tiny.Assemble("pair", "av", "ar");
   ExportPair(pair, tiny / "out", {.store = DType::kF32, .shard_bytes = 50'000});
   Compare(pair, tiny / "out", {RandomVectors(4, 9), {"one", "", "Ends with \"rain\"."}});
+}
+
+// The Python block of a card, run where the card lies; what it printed.
+std::string RunSnippet(const fs::path& directory) {
+  const std::string card = ModelCard(directory, {});
+  const std::string open = "```python\n";
+  const size_t begin = card.find(open) + open.size();
+  WriteFileAtomically(directory / "snippet.py", card.substr(begin, card.find("```", begin) - begin));
+  const ProcessResult run = RunProcess({"env", "-C", directory.string(), NLA_PYTHON, "snippet.py"});
+  EXPECT_EQ(run.exit_code, 0);
+  return run.output;
+}
+
+TEST_F(ExportedPair, TheSnippetsOfTheCardsRun) {
+  const TinyPair tiny;
+  ExportRole(tiny.Source("av_known"), tiny / "out_av", {});
+  const std::vector<float> vector = RandomVectors(1, 9);
+  WriteFileAtomically(scratch_ / "v.json", nlohmann::json(vector).dump());
+  const std::string save = fmt::format("import json, torch; torch.save(torch.tensor(json.load(open('{}'))), '{}')",
+                                       (scratch_ / "v.json").string(), (tiny / "out_av/activation.pt").string());
+  ASSERT_EQ(RunProcess({NLA_PYTHON, "-c", save}).exit_code, 0);
+  EXPECT_EQ(RunSnippet(tiny / "out_av"), KnownExplanation(vector.data()) + "\n");
+
+  ExportRole(tiny.Source("ar"), tiny / "out_ar", {});
+  std::istringstream printed(RunSnippet(tiny / "out_ar"));
+  const std::vector<std::string> text = {"Ends with \"late\"."};
+  for (const float wanted : Reconstructor::Load(tiny.Source("ar")).Run(text)) {
+    double found = 0;
+    ASSERT_TRUE(printed >> found);
+    EXPECT_NEAR(found, wanted, 1e-3);
+  }
 }
 
 TEST_F(ExportedPair, TheDemosPairInTransformers) {
