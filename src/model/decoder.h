@@ -35,6 +35,9 @@ class Decoder {
   static Decoder Load(const Checkpoint& checkpoint, const DecoderOptions& options);
   Decoder(Decoder&&) noexcept = default;
   Decoder& operator=(Decoder&&) noexcept = default;
+  // Another decoder over the same memory: its blocks and head as far as `options` asks for them (and this one has
+  // them), in the same compute dtype, without adapters. Weights written through one change the other.
+  Decoder Share(const DecoderOptions& options) const;
 
   const ModelSpec& spec() const { return spec_; }
   int64_t blocks() const { return static_cast<int64_t>(blocks_.size()); }
@@ -85,6 +88,7 @@ class Decoder {
                                                   const at::Tensor& v_TGd)>;
 
   Decoder() = default;
+  Decoder(const Decoder&) = default;  // copies handles, not bytes: for Share alone
   at::Tensor RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,
                        const BlockHook& hook) const;
   void CheckLength(const PackedBatch& batch) const;

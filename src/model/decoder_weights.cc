@@ -69,6 +69,23 @@ std::vector<NamedTensor> Decoder::Weights() {
   return weights;
 }
 
+Decoder Decoder::Share(const DecoderOptions& options) const {
+  const int64_t wanted = options.blocks.value_or(spec_.n_blocks);
+  NLA_CHECK(options.compute == compute_ && wanted >= 1 && wanted <= blocks());
+  NLA_CHECK(!options.with_head || final_norm_.defined());
+  Decoder shared(*this);
+  shared.blocks_.resize(wanted);
+  for (Block& block : shared.blocks_) {
+    for (Adapter& adapter : block.adapters) adapter = {};
+  }
+  shared.lora_ = {};
+  if (!options.with_head) {
+    shared.final_norm_ = at::Tensor();
+    shared.head_ = at::Tensor();
+  }
+  return shared;
+}
+
 void Decoder::AddAdapters(const LoraSpec& lora, uint64_t seed) {
   NLA_CHECK(lora.rank > 0 && lora_.rank == 0);
   lora_ = lora;

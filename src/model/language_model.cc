@@ -6,9 +6,11 @@
 namespace nla {
 
 LanguageModel LanguageModel::Load(const std::filesystem::path& directory, const DecoderOptions& options) {
-  const Checkpoint checkpoint = Checkpoint::Open(directory);
-  LanguageModel model{directory, Tokenizer::Load(directory), ChatFormat::Load(directory),
-                      Decoder::Load(checkpoint, options)};
+  return Load(directory, Decoder::Load(Checkpoint::Open(directory), options));
+}
+
+LanguageModel LanguageModel::Load(const std::filesystem::path& directory, Decoder decoder) {
+  LanguageModel model{directory, Tokenizer::Load(directory), ChatFormat::Load(directory), std::move(decoder)};
   if (model.tokenizer.vocab_size() > model.decoder.spec().vocab_size) {
     Fail({.where = directory.string(),
           .what = "the tokenizer has ids that the model has no embedding for",

@@ -43,10 +43,17 @@ Explainer::Explainer(PairLocation pair, Tokenizer tokenizer, Decoder base, Verba
       reconstructor_(std::move(reconstructor)) {}
 
 Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute) {
-  LanguageModel base = LanguageModel::Load(RequireBase(pair, "explaining a text"),
-                                           {.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false});
-  return {pair, std::move(base.tokenizer), std::move(base.decoder), Verbalizer::Load(pair.Actor(compute)),
-          Reconstructor::Load(pair.Critic(compute))};
+  const DecoderOptions cut{.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false};
+  // All of it where the verbalizer's adapters lie over it; sides that are adapters share its memory.
+  const DecoderOptions whole{.compute = compute};
+  LanguageModel base =
+      LanguageModel::Load(RequireBase(pair, "explaining a text"), HasAdapters(pair.actor) ? whole : cut);
+  RoleSource actor = pair.Actor(compute);
+  RoleSource critic = pair.Critic(compute);
+  actor.loaded_base = critic.loaded_base = &base.decoder;
+  Verbalizer verbalizer = Verbalizer::Load(actor);
+  Reconstructor reconstructor = Reconstructor::Load(critic);
+  return {pair, std::move(base.tokenizer), base.decoder.Share(cut), std::move(verbalizer), std::move(reconstructor)};
 }
 
 std::vector<float> Explainer::Activations(const std::vector<TokenId>& ids,

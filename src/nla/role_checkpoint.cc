@@ -105,7 +105,9 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   auto [sidecar, checkpoint] = OpenRole(source, role);
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
-  LanguageModel model = LanguageModel::Load(checkpoint.directory(), options);
+  const bool share = HasAdapters(source.directory) && source.loaded_base != nullptr;
+  LanguageModel model = share ? LanguageModel::Load(checkpoint.directory(), source.loaded_base->Share(options))
+                              : LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
   if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);
   at::Tensor value_head;

@@ -18,6 +18,9 @@ struct RoleSource {
   std::filesystem::path base;       // whole base model; needed where the directory holds adapters alone
   at::ScalarType compute = at::kFloat;
   std::string base_hash = {};  // of the base's weights, where the caller knows it; empty: computed where it is needed
+  // The base's decoder in this compute dtype, where the caller has it loaded as far as the role needs it: adapters then
+  // lie over its memory. Borrowed while loading.
+  const Decoder* loaded_base = nullptr;
 };
 
 struct RoleWeights {

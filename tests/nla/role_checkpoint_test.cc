@@ -110,6 +110,30 @@ TEST_F(RoleTest, RefusesAMissingOrWrongValueHead) {
               AllOf(HasSubstr("value_head.safetensors: weight: shape"), HasSubstr("found [63, 64]")));
 }
 
+TEST_F(RoleTest, AdaptersLieOverALoadedBase) {
+  Decoder base = Decoder::Load(Checkpoint::Open(tiny_ / "base"), {});
+  const auto data_of = [](Decoder& decoder, int64_t i) { return decoder.Weights()[i].tensor.const_data_ptr<float>(); };
+  for (const Role role : {Role::kActor, Role::kCritic}) {
+    RoleSource source = tiny_.Source(role == Role::kActor ? "av" : "ar");
+    RoleCheckpoint apart = LoadRole(source, role);
+    source.loaded_base = &base;
+    RoleCheckpoint shared = LoadRole(source, role);
+    EXPECT_EQ(shared.decoder.blocks(), apart.decoder.blocks());
+    EXPECT_EQ(shared.decoder.Weights().size(), apart.decoder.Weights().size());
+    EXPECT_EQ(data_of(shared.decoder, 5), data_of(base, 5));
+    EXPECT_NE(data_of(apart.decoder, 5), data_of(base, 5));
+    const std::vector<TokenId> ids = {5, 99, 7};
+    EXPECT_TRUE(at::equal(shared.decoder.Forward(shared.decoder.Embed(ids), {0, {3}}),
+                          apart.decoder.Forward(apart.decoder.Embed(ids), {0, {3}})));
+  }
+  EXPECT_EQ(base.lora().rank, 0);
+  // A whole side has weights of its own.
+  RoleSource whole = tiny_.Source("av_whole");
+  whole.loaded_base = &base;
+  RoleCheckpoint own = LoadRole(whole, Role::kActor);
+  EXPECT_NE(data_of(own.decoder, 5), data_of(base, 5));
+}
+
 TEST_F(RoleTest, TheValueHeadMayBeAmongTheWeights) {
   const at::Tensor head = LoadRole(tiny_.Source("ar_whole"), Role::kCritic).value_head;
   std::vector<NamedTensor> weights =
