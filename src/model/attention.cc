@@ -12,7 +12,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "model/ops/rows.h"
@@ -26,6 +25,8 @@ using torch::autograd::Variable;
 
 // Up to this mean length, padding costs less than a kernel call per segment.
 constexpr int64_t kPaddedMeanLength = 160;
+// Rows of a long segment that go together where a window bounds what they see.
+constexpr int64_t kWindowRows = 256;
 
 // Segments that are computed together: each sees `prefix` rows and its own. Padding stands at the end of a segment, so
 // the causal rule hides it from every real row.
@@ -126,14 +127,19 @@ void ScatterKeys(const at::Tensor& padded, const Group& group, const Heads& head
   });
 }
 
-// Scores [B·G, ratio·L, P+L] -> probabilities in place: row i of a segment sees the prefix and columns up to itself.
+// Scores [B·G, ratio·L, P+L] -> probabilities in place: row i of a segment sees the prefix and columns up to itself, of
+// these the last rule.window where that is set.
 template <typename T>
-void SoftmaxRows(at::Tensor& scores, const Group& group, float scale) {
+void SoftmaxRows(at::Tensor& scores, const Group& group, const AttentionRule& rule) {
+  const auto scale = static_cast<float>(rule.scale);
   T* data = scores.mutable_data_ptr<T>();
   const int64_t columns = group.columns();
   ops::ForRows(scores.size(0) * scores.size(1), columns, [&](int64_t row) {
-    T* x = data + row * columns;
-    const int64_t seen = group.prefix + row % group.longest + 1;
+    const int64_t end = group.prefix + row % group.longest + 1;
+    const int64_t first = rule.window > 0 ? std::max<int64_t>(0, end - rule.window) : 0;
+    const int64_t seen = end - first;
+    std::fill_n(data + row * columns, first, T(0));
+    T* x = data + row * columns + first;
     float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
     for (int64_t i = 0; i < seen; ++i) largest = std::max(largest, ops::ToFloat(x[i]));
@@ -144,7 +150,7 @@ void SoftmaxRows(at::Tensor& scores, const Group& group, float scale) {
 #pragma omp simd
     for (int64_t i = 0; i < seen; ++i)
       x[i] = ops::FromFloat<T>(ops::Exp((ops::ToFloat(x[i]) - largest) * scale) * inverse);
-    std::fill(x + seen, x + columns, T(0));
+    std::fill_n(x + seen, columns - end, T(0));
   });
 }
 
@@ -183,10 +189,11 @@ std::vector<Group> GroupsOf(const PackedBatch& batch, bool stored_prefix) {
 struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFunction> {
   // The probabilities are kept for the backward; gathered queries, keys and values are made again there.
   static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k, const Variable& v,
-                          const StoredPrefix& stored, const PackedBatch& batch) {
+                          const AttentionLayout& layout, const AttentionRule& rule) {
+    const PackedBatch& batch = layout.batch;
+    const StoredPrefix& stored = layout.prefix;
     const bool has_stored = stored.keys_PGd.defined();
     const Heads heads{q.size(1), k.size(1), q.size(2)};
-    const float scale = 1.0F / std::sqrt(static_cast<float>(heads.width));
     at::Tensor out = at::empty_like(q);
     tensor_list saved = {q, k, v};
     const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
@@ -196,7 +203,7 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
         using T = decltype(t);
         const at::Tensor keys = GatherKeys<T>(k, prefix_k, group, heads);
         at::Tensor scores = at::bmm(GatherQueries<T>(q, group, heads), keys.transpose(1, 2));
-        SoftmaxRows<T>(scores, group, scale);
+        SoftmaxRows<T>(scores, group, rule);
         ScatterQueries<T>(at::bmm(scores, GatherKeys<T>(v, prefix_v, group, heads)), group, heads, out);
         saved.push_back(scores);
       });
@@ -204,6 +211,7 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
     ctx->save_for_backward(saved);
     ctx->saved_data["prefix"] = batch.prefix;
     ctx->saved_data["lengths"] = batch.lengths;
+    ctx->saved_data["scale"] = rule.scale;
     NLA_CHECK(!has_stored || !(q.requires_grad() || k.requires_grad()));
     return out;
   }
@@ -215,7 +223,7 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
     const at::Tensor& v = saved[2];
     const PackedBatch batch{ctx->saved_data["prefix"].toInt(), ctx->saved_data["lengths"].toIntVector()};
     const Heads heads{q.size(1), k.size(1), q.size(2)};
-    const float scale = 1.0F / std::sqrt(static_cast<float>(heads.width));
+    const auto scale = static_cast<float>(ctx->saved_data["scale"].toDouble());
     at::Tensor grad_q = at::empty_like(q);
     at::Tensor grad_k = at::empty_like(k);
     at::Tensor grad_v = at::empty_like(v);
@@ -247,27 +255,54 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
   }
 };
 
-// One segment through torch's flash kernel: rows [begin, begin + n) see `prefix` rows and themselves.
-at::Tensor FlashSegment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t prefix) {
+// Rows [begin, end) of a segment through torch's flash kernel; k and v are the prefix and the segment.
+struct FlashRows {
+  int64_t begin, end;
+  int64_t prefix;
+};
+
+at::Tensor FlashChunk(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const FlashRows& rows,
+                      const AttentionRule& rule) {
   const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  const int64_t n = q.size(0);
+  const int64_t n = rows.end - rows.begin;
+  const int64_t position = rows.prefix + rows.begin;  // of the first row
+  const int64_t first = rule.window > 0 ? std::max<int64_t>(0, position + 1 - rule.window) : 0;
+  const int64_t columns = rows.prefix + rows.end - first;
+  const bool square = columns == n && (rule.window == 0 || n <= rule.window);
   std::optional<at::Tensor> mask;
-  if (prefix > 0) {
-    mask = at::full({n, prefix + n}, -std::numeric_limits<float>::infinity(), q.options()).triu(prefix + 1);
+  if (!square) {
+    const at::Tensor hidden = at::full({n, columns}, -std::numeric_limits<float>::infinity(), q.options());
+    mask = hidden.triu(position - first + 1);
+    if (rule.window > 0) mask->add_(hidden.tril(position - first - rule.window));
   }
-  const at::Tensor out = at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), mask, 0.0,
-                                                          /*is_causal=*/prefix == 0, std::nullopt, /*enable_gqa=*/true);
+  const at::Tensor out = at::scaled_dot_product_attention(
+      heads_first(q.narrow(0, rows.begin, n)), heads_first(k.narrow(0, first, columns)),
+      heads_first(v.narrow(0, first, columns)), mask, 0.0, /*is_causal=*/square, rule.scale, /*enable_gqa=*/true);
   return out.squeeze(0).transpose(0, 1);
 }
 
-at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedBatch& batch,
-                          const StoredPrefix& stored) {
+// A segment that is longer than its window goes in runs of rows, each against the keys that its rows see.
+at::Tensor FlashSegment(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t prefix,
+                        const AttentionRule& rule) {
+  const int64_t n = q.size(0);
+  if (rule.window == 0 || prefix + n <= rule.window) return FlashChunk(q, k, v, {0, n, prefix}, {rule.scale, 0});
+  tensor_list parts;
+  for (int64_t begin = 0; begin < n; begin += kWindowRows) {
+    parts.push_back(FlashChunk(q, k, v, {begin, std::min(n, begin + kWindowRows), prefix}, rule));
+  }
+  return at::cat(parts);
+}
+
+at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionLayout& layout,
+                          const AttentionRule& rule) {
+  const PackedBatch& batch = layout.batch;
+  const StoredPrefix& stored = layout.prefix;
   const bool has_stored = stored.keys_PGd.defined();
   const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
   const at::Tensor prefix_v = has_stored ? stored.values_PGd : v.narrow(0, 0, batch.prefix);
   tensor_list parts;
   if (batch.prefix > 0 && !has_stored)
-    parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0));
+    parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0, rule));
   int64_t begin = has_stored ? 0 : batch.prefix;
   for (const int64_t n : batch.lengths) {
     at::Tensor keys = k.narrow(0, begin, n);
@@ -276,7 +311,7 @@ at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
       keys = at::cat({prefix_k, keys});
       values = at::cat({prefix_v, values});
     }
-    parts.push_back(FlashSegment(q.narrow(0, begin, n), keys, values, batch.prefix));
+    parts.push_back(FlashSegment(q.narrow(0, begin, n), keys, values, batch.prefix, rule));
     begin += n;
   }
   return at::cat(parts);
@@ -285,12 +320,13 @@ at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
 }  // namespace
 
 at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, const at::Tensor& v_TGd,
-                           const PackedBatch& batch, const StoredPrefix& prefix) {
+                           const AttentionLayout& layout, const AttentionRule& rule) {
+  const PackedBatch& batch = layout.batch;
   NLA_CHECK(!batch.lengths.empty());
   const int64_t rows = batch.rows() - batch.prefix;
   const bool padded = rows <= kPaddedMeanLength * static_cast<int64_t>(batch.lengths.size());
-  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), prefix, batch)
-                                : FlashAttention(q_THd, k_TGd, v_TGd, batch, prefix);
+  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), layout, rule)
+                                : FlashAttention(q_THd, k_TGd, v_TGd, layout, rule);
   return out.reshape({q_THd.size(0), q_THd.size(1) * q_THd.size(2)});
 }
 

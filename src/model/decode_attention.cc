@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -15,19 +14,19 @@ namespace {
 
 // Working memory of a thread.
 struct Scratch {
-  Scratch(int64_t capacity, int64_t d) : weights(capacity), query(d), sum(d) {}
+  Scratch(int64_t capacity, int64_t d, float scale) : scale(scale), weights(capacity), query(d), sum(d) {}
+  float scale;
   std::vector<float> weights, query, sum;
 };
 
-// out = softmax(q · K / sqrt(d)) · V over `length` rows of width d that lie one after another.
+// out = softmax(scale · q · K) · V over `length` rows of width d that lie one after another.
 template <typename T>
 void AttendOne(const T* q, const T* keys, const T* values, int64_t length, Scratch& scratch, T* out) {
   const auto d = static_cast<int64_t>(scratch.query.size());
-  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
   float* query = scratch.query.data();
   float* weights = scratch.weights.data();
   float* sum = scratch.sum.data();
-  for (int64_t c = 0; c < d; ++c) query[c] = ops::ToFloat(q[c]) * scale;
+  for (int64_t c = 0; c < d; ++c) query[c] = ops::ToFloat(q[c]) * scratch.scale;
   float largest = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < length; ++i) {
     const T* row = keys + i * d;
@@ -56,7 +55,7 @@ void AttendOne(const T* q, const T* keys, const T* values, int64_t length, Scrat
 }  // namespace
 
 at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, const at::Tensor& values,
-                           std::span<const int64_t> slots, std::span<const int64_t> lengths) {
+                           const CacheRows& rows, const AttentionRule& rule) {
   const int64_t heads = q_BHd.size(1);
   const int64_t groups = keys.size(1);
   const int64_t capacity = keys.size(2);
@@ -69,12 +68,14 @@ at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, cons
     const T* v = values.const_data_ptr<T>();
     T* to = out.mutable_data_ptr<T>();
     at::parallel_for(0, q_BHd.size(0) * heads, heads, [&](int64_t begin, int64_t end) {
-      Scratch scratch(capacity, d);
+      Scratch scratch(capacity, d, static_cast<float>(rule.scale));
       for (int64_t item = begin; item < end; ++item) {
         const int64_t b = item / heads;
         const int64_t group = item % heads / (heads / groups);
-        const int64_t slab = (slots[b] * groups + group) * capacity * d;
-        AttendOne(q + item * d, k + slab, v + slab, lengths[b], scratch, to + item * d);
+        const int64_t length = rows.lengths[b];
+        const int64_t seen = rule.window > 0 ? std::min(rule.window, length) : length;
+        const int64_t first = ((rows.slots[b] * groups + group) * capacity + length - seen) * d;
+        AttendOne(q + item * d, k + first, v + first, seen, scratch, to + item * d);
       }
     });
   });

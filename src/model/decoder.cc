@@ -6,20 +6,17 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
-#include "model/attention.h"
-#include "model/ops/rms_norm.h"
+#include "model/ops/gated_unit.h"
 #include "model/ops/rope.h"
-#include "model/ops/swiglu.h"
 
 namespace nla {
 namespace {
 
-// Index of a block's linears in LinearNames().
-enum Linear { kQ, kK, kV, kO, kGate, kUp, kDown };
-
 // A segment's rows continue the prefix: position = prefix + offset in the segment.
-at::Tensor PositionsOf(const PackedBatch& batch, bool prefix_in_batch) {
+std::vector<int64_t> PositionsOf(const PackedBatch& batch, bool prefix_in_batch) {
   std::vector<int64_t> positions;
   positions.reserve(batch.rows());
   if (prefix_in_batch) {
@@ -28,7 +25,7 @@ at::Tensor PositionsOf(const PackedBatch& batch, bool prefix_in_batch) {
   for (const int64_t length : batch.lengths) {
     for (int64_t i = 0; i < length; ++i) positions.push_back(batch.prefix + i);
   }
-  return at::tensor(positions, at::kLong);
+  return positions;
 }
 
 }  // namespace
@@ -39,48 +36,73 @@ at::Tensor Decoder::Embed(std::span<const TokenId> ids) const {
   return Embed(at::tensor(wide, at::kLong));
 }
 
-at::Tensor Decoder::Embed(const at::Tensor& ids_T) const { return at::embedding(embedding_, ids_T).to(at::kFloat); }
+at::Tensor Decoder::Embed(const at::Tensor& ids_T) const {
+  const at::Tensor rows_TD = at::embedding(embedding_, ids_T).to(at::kFloat);
+  return spec_.embedding_scale == 1 ? rows_TD : rows_TD * embedding_scale_;
+}
 
 at::Tensor Decoder::Apply(const Block& block, int linear, const at::Tensor& input_TX) const {
-  at::Tensor out = at::linear(input_TX, block.weights[linear]);
+  const at::Tensor& bias = block.biases[linear];
+  at::Tensor out =
+      bias.defined() ? at::linear(input_TX, block.weights[linear], bias) : at::linear(input_TX, block.weights[linear]);
   const Adapter& adapter = block.adapters[linear];
   if (!adapter.defined()) return out;
   return out.addmm_(at::linear(input_TX, adapter.a), adapter.b.t(), 1, lora_.scale());
 }
 
-at::Tensor Decoder::RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,
-                              const BlockHook& hook) const {
+at::Tensor Decoder::RunBlocks(at::Tensor residual_TD, const std::vector<int64_t>& positions_T,
+                              const AttendFunction& attend, const BlockHook& hook) const {
   const int64_t rows = residual_TD.size(0);
   NLA_CHECK(residual_TD.scalar_type() == at::kFloat && residual_TD.size(1) == spec_.d_model);
-  NLA_CHECK(positions_T.size(0) == rows);
-  at::Tensor normed_TD = ops::RmsNorm(residual_TD, blocks_[0].input_norm, spec_.norm_eps, compute_);
+  NLA_CHECK(static_cast<int64_t>(positions_T.size()) == rows);
+  const std::vector<ops::RopeAngles> angles = Angles(positions_T);
+  at::Tensor normed_TD = ops::RmsNorm(residual_TD, blocks_[0].norms[kInputNorm], Norm(), compute_);
   for (int64_t i = 0; i < blocks(); ++i) {
     const Block& block = blocks_[i];
     const auto heads = [&](int linear, int64_t count) {
       return Apply(block, linear, normed_TD).view({rows, count, spec_.d_head});
     };
-    const at::Tensor q_THd = ops::Rope(heads(kQ, spec_.n_heads), positions_T, rope_cos_, rope_sin_);
-    const at::Tensor k_TGd = ops::Rope(heads(kK, spec_.n_kv_heads), positions_T, rope_cos_, rope_sin_);
+    const auto rotated = [&](int linear, int64_t count, BlockNorm norm) {
+      const ops::RopeAngles& own = angles[spec_.blocks[i].rope];
+      return spec_.query_key_norms ? ops::NormRope(heads(linear, count), block.norms[norm], Norm(), own)
+                                   : ops::Rope(heads(linear, count), own);
+    };
+    const at::Tensor q_THd = rotated(kQ, spec_.n_heads, kQueryNorm);
+    const at::Tensor k_TGd = rotated(kK, spec_.n_kv_heads, kKeyNorm);
     const at::Tensor mixed_TX = attend(i, q_THd, k_TGd, heads(kV, spec_.n_kv_heads));
     std::tie(residual_TD, normed_TD) =
-        ops::AddRmsNorm(residual_TD, Apply(block, kO, mixed_TX), block.post_norm, spec_.norm_eps);
-    const at::Tensor gated_TF = ops::SwiGlu(Apply(block, kGate, normed_TD), Apply(block, kUp, normed_TD));
+        ops::AddRmsNorm(residual_TD, Apply(block, kO, mixed_TX), block.norms[kPostAttentionNorm],
+                        block.norms[kFeedForwardNorm], Norm());
+    const at::Tensor gated_TF =
+        ops::GatedUnit(Apply(block, kGate, normed_TD), Apply(block, kUp, normed_TD), spec_.activation);
     const at::Tensor delta_TD = Apply(block, kDown, gated_TF);
+    const at::Tensor& post_D = block.norms[kPostFeedForwardNorm];
     if (i + 1 < blocks()) {
       std::tie(residual_TD, normed_TD) =
-          ops::AddRmsNorm(residual_TD, delta_TD, blocks_[i + 1].input_norm, spec_.norm_eps);
+          ops::AddRmsNorm(residual_TD, delta_TD, post_D, blocks_[i + 1].norms[kInputNorm], Norm());
     } else {
-      residual_TD = residual_TD + delta_TD;
+      residual_TD = ops::Add(residual_TD, delta_TD, post_D, Norm());
     }
     if (hook) hook(i, residual_TD);
   }
   return residual_TD;
 }
 
+std::vector<ops::RopeAngles> Decoder::Angles(const std::vector<int64_t>& positions_T) const {
+  const int64_t needed = *std::max_element(positions_T.begin(), positions_T.end()) + 1;
+  const at::Tensor positions = at::tensor(positions_T, at::kLong);
+  std::vector<ops::RopeAngles> angles;
+  for (const RopeTable& table : ropes_) {
+    auto [cos, sin] = table.Get(needed);
+    angles.push_back({positions, std::move(cos), std::move(sin)});
+  }
+  return angles;
+}
+
 at::Tensor Decoder::Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook) const {
   CheckLength(batch);
-  const auto attend = [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    return PackedAttention(q, k, v, batch);
+  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return PackedAttention(q, k, v, {batch}, Rule(block));
   };
   return RunBlocks(std::move(hidden_TD), PositionsOf(batch, true), attend, hook);
 }
@@ -103,7 +125,7 @@ at::Tensor Decoder::Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCa
       cache.Store(block, slots[i], batch.prefix, k.narrow(0, begin, n), v.narrow(0, begin, n));
       begin += n;
     }
-    return PackedAttention(q, k, v, batch, stored);
+    return PackedAttention(q, k, v, {batch, stored}, Rule(block));
   };
   at::Tensor out = RunBlocks(std::move(hidden_TD), PositionsOf(batch, prefix == nullptr), attend, nullptr);
   for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], batch.prefix + batch.lengths[i]);
@@ -113,10 +135,10 @@ at::Tensor Decoder::Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCa
 PrefixKeys Decoder::ComputePrefix(const at::Tensor& hidden_PD) const {
   PrefixKeys prefix{hidden_PD.size(0), {}, {}};
   const PackedBatch batch{0, {prefix.length}};
-  const auto attend = [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     prefix.keys_PGd.push_back(k.contiguous());
     prefix.values_PGd.push_back(v.contiguous());
-    return PackedAttention(q, k, v, batch);
+    return PackedAttention(q, k, v, {batch}, Rule(block));
   };
   RunBlocks(hidden_PD, PositionsOf(batch, true), attend, nullptr);
   return prefix;
@@ -132,9 +154,9 @@ at::Tensor Decoder::Step(at::Tensor hidden_BD, KvCache& cache, std::span<const i
   }
   const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     cache.StoreRows(block, slots, positions, k, v);
-    return DecodeAttention(q, cache.keys(block), cache.values(block), slots, lengths);
+    return DecodeAttention(q, cache.keys(block), cache.values(block), {slots, lengths}, Rule(block));
   };
-  at::Tensor out = RunBlocks(std::move(hidden_BD), at::tensor(positions, at::kLong), attend, nullptr);
+  at::Tensor out = RunBlocks(std::move(hidden_BD), positions, attend, nullptr);
   for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], lengths[i]);
   return out;
 }
@@ -152,7 +174,7 @@ void Decoder::CheckLength(const PackedBatch& batch) const {
 }
 
 at::Tensor Decoder::FinalNorm(const at::Tensor& hidden_RD) const {
-  return ops::RmsNorm(hidden_RD, final_norm_, spec_.norm_eps, compute_);
+  return ops::RmsNorm(hidden_RD, final_norm_, Norm(), compute_);
 }
 
 at::Tensor Decoder::Logits(const at::Tensor& normed_RD) const { return at::linear(normed_RD, head()); }

@@ -10,9 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "model/attention.h"
 #include "model/kv_cache.h"
 #include "model/lora.h"
+#include "model/ops/rms_norm.h"
+#include "model/ops/rope.h"
 #include "model/packed_batch.h"
+#include "model/rope_table.h"
 #include "model/spec.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint.h"
@@ -43,7 +47,7 @@ class Decoder {
   int64_t blocks() const { return static_cast<int64_t>(blocks_.size()); }
   at::ScalarType compute() const { return compute_; }
 
-  // Input embeddings of ids, fp32 [T, D]; differentiable by the table.
+  // Input embeddings of ids, scaled as the family scales them, fp32 [T, D]; differentiable by the table.
   at::Tensor Embed(std::span<const TokenId> ids) const;
   at::Tensor Embed(const at::Tensor& ids_T) const;
 
@@ -79,8 +83,9 @@ class Decoder {
 
  private:
   struct Block {
-    at::Tensor input_norm, post_norm;      // [D], fp32
+    at::Tensor norms[kNormsPerBlock];      // [D] or [d], fp32; undefined where the model has none
     at::Tensor weights[kLinearsPerBlock];  // [out, in], compute dtype
+    at::Tensor biases[kLinearsPerBlock];   // [out], compute dtype; undefined where the model has none
     Adapter adapters[kLinearsPerBlock];    // compute dtype
   };
   // Attention of one block over its rotated rows: what a training pass, a prefill and a decode step do differently.
@@ -89,19 +94,23 @@ class Decoder {
 
   Decoder() = default;
   Decoder(const Decoder&) = default;  // copies handles, not bytes: for Share alone
-  at::Tensor RunBlocks(at::Tensor residual_TD, const at::Tensor& positions_T, const AttendFunction& attend,
+  at::Tensor RunBlocks(at::Tensor residual_TD, const std::vector<int64_t>& positions_T, const AttendFunction& attend,
                        const BlockHook& hook) const;
+  std::vector<ops::RopeAngles> Angles(const std::vector<int64_t>& positions_T) const;
+  ops::NormOptions Norm() const { return {spec_.norm_eps, spec_.norm_offset}; }
+  AttentionRule Rule(int64_t block) const { return {spec_.attention_scale, spec_.blocks[block].window}; }
   void CheckLength(const PackedBatch& batch) const;
-  std::vector<at::Tensor*> WeightSlots(bool with_head);
+  at::Tensor& Slot(const TensorFacts& facts);
   at::Tensor Apply(const Block& block, int linear, const at::Tensor& input_TX) const;
 
   ModelSpec spec_;
   at::ScalarType compute_ = at::kFloat;
   at::Tensor embedding_;  // [V, D], compute dtype
+  double embedding_scale_ = 1;
   at::Tensor final_norm_, head_;
   std::vector<Block> blocks_;
   LoraSpec lora_;
-  at::Tensor rope_cos_, rope_sin_;  // [max_positions, d/2], fp32
+  std::vector<RopeTable> ropes_;  // by BlockSpec::rope
 };
 
 }  // namespace nla

@@ -11,7 +11,6 @@
 #include "base/fail.h"
 #include "base/random.h"
 #include "model/decoder.h"
-#include "model/ops/rope.h"
 #include "model/tensor_io.h"
 
 namespace nla {
@@ -30,42 +29,42 @@ Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& option
           .wanted = fmt::format("1 to {} (the model's num_hidden_layers)", spec.n_blocks)});
   }
   decoder.blocks_.resize(blocks);
-  const std::vector<TensorFacts> facts = TensorsOf(spec, blocks, options.with_head);
-  const std::vector<at::Tensor*> slots = decoder.WeightSlots(options.with_head);
-  NLA_CHECK(facts.size() == slots.size());
-  for (size_t i = 0; i < facts.size(); ++i) {
-    const TensorView* view = checkpoint.Find(facts[i].name);
-    if (view == nullptr) Fail({.where = where, .what = fmt::format("tensor {} is missing", facts[i].name)});
-    const bool is_norm = facts[i].shape.size() == 1;
-    *slots[i] = ToTensor(*view, facts[i].shape, is_norm ? at::kFloat : options.compute, where);
+  for (const TensorFacts& facts : TensorsOf(spec, blocks, options.with_head)) {
+    const TensorView& view = FindTensor(checkpoint, spec, facts.name);
+    const bool is_norm = facts.part == TensorPart::kNorm || facts.part == TensorPart::kFinalNorm;
+    decoder.Slot(facts) = ToTensor(view, facts.shape, is_norm ? at::kFloat : options.compute, where);
   }
-  std::tie(decoder.rope_cos_, decoder.rope_sin_) = ops::RopeTables(spec.max_positions, spec.d_head, spec.rope_theta);
+  for (const RopeSpec& rope : spec.ropes) decoder.ropes_.emplace_back(rope, spec.d_head, spec.max_positions);
+  // As transformers does: the factor is a tensor of the weights' dtype.
+  decoder.embedding_scale_ = options.compute == at::kBFloat16
+                                 ? static_cast<float>(c10::BFloat16(static_cast<float>(spec.embedding_scale)))
+                                 : static_cast<float>(spec.embedding_scale);
   return decoder;
 }
 
-// In the order of TensorsOf.
-std::vector<at::Tensor*> Decoder::WeightSlots(bool with_head) {
-  std::vector<at::Tensor*> slots = {&embedding_};
-  for (Block& block : blocks_) {
-    slots.push_back(&block.input_norm);
-    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
-      if (linear == 4) slots.push_back(&block.post_norm);
-      slots.push_back(&block.weights[linear]);
-    }
+at::Tensor& Decoder::Slot(const TensorFacts& facts) {
+  switch (facts.part) {
+    case TensorPart::kEmbedding:
+      return embedding_;
+    case TensorPart::kNorm:
+      return blocks_[facts.block].norms[facts.index];
+    case TensorPart::kWeight:
+      return blocks_[facts.block].weights[facts.index];
+    case TensorPart::kBias:
+      return blocks_[facts.block].biases[facts.index];
+    case TensorPart::kFinalNorm:
+      return final_norm_;
+    case TensorPart::kHead:
+      return head_;
   }
-  if (with_head) {
-    slots.push_back(&final_norm_);
-    if (!spec_.tied_head) slots.push_back(&head_);
-  }
-  return slots;
+  NLA_CHECK(false);
 }
 
 std::vector<NamedTensor> Decoder::Weights() {
-  const bool with_head = final_norm_.defined();
-  const std::vector<TensorFacts> facts = TensorsOf(spec_, blocks(), with_head);
-  const std::vector<at::Tensor*> slots = WeightSlots(with_head);
   std::vector<NamedTensor> weights;
-  for (size_t i = 0; i < facts.size(); ++i) weights.push_back({facts[i].name, *slots[i]});
+  for (const TensorFacts& facts : TensorsOf(spec_, blocks(), final_norm_.defined())) {
+    weights.push_back({facts.name, Slot(facts)});
+  }
   return weights;
 }
 

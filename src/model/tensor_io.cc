@@ -43,6 +43,14 @@ at::ScalarType ScalarOf(DType dtype, const std::string& where) {
   }
 }
 
+const TensorView& FindTensor(const Checkpoint& checkpoint, const ModelSpec& spec, const std::string& name) {
+  for (const std::string& candidate : NamesInCheckpoint(spec, name)) {
+    if (const TensorView* view = checkpoint.Find(candidate)) return *view;
+  }
+  Fail({.where = checkpoint.directory().string(),
+        .what = fmt::format("tensor {} is missing", NamesInCheckpoint(spec, name).front())});
+}
+
 at::Tensor ToTensor(const TensorView& view, const std::vector<int64_t>& shape, at::ScalarType dtype,
                     const std::string& where) {
   const std::string place = fmt::format("{}: {}", where, view.name);

@@ -1,4 +1,4 @@
-// Copying and cutting of config.json and tokenizer files.
+// Copying of tokenizer files, writing of config.json. Cutting a config to blocks is model/spec.h's.
 #include "nla/checkpoint_files.h"
 
 #include "base/file.h"
@@ -25,17 +25,6 @@ void CopyTextFiles(const fs::path& from, const fs::path& to) {
   for (const char* name : kTextFiles) {
     if (fs::exists(from / name)) WriteFileAtomically(to / name, ReadFile(from / name));
   }
-}
-
-nlohmann::json ConfigOfBlocks(nlohmann::json config, int64_t blocks) {
-  nlohmann::json& text = config.contains("text_config") ? config["text_config"] : config;
-  text["num_hidden_layers"] = blocks;
-  for (const char* name : {"layer_types", "no_rope_layers", "sliding_window_pattern"}) {
-    const auto list = text.find(name);
-    if (list == text.end() || !list->is_array() || list->size() <= static_cast<size_t>(blocks)) continue;
-    list->erase(list->begin() + blocks, list->end());
-  }
-  return config;
 }
 
 void WriteConfig(const nlohmann::json& config, const fs::path& directory) {

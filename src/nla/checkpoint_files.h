@@ -1,7 +1,6 @@
 // The files of a checkpoint directory beside its weights: text side and config.json, for a directory made from another.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -9,9 +8,6 @@ namespace nla {
 
 // Copies the files that tokenizing, chatting and generating need, as far as they are there.
 void CopyTextFiles(const std::filesystem::path& from, const std::filesystem::path& to);
-
-// config.json of the same model cut to `blocks` blocks: num_hidden_layers, and the lists that have an entry a block.
-nlohmann::json ConfigOfBlocks(nlohmann::json config, int64_t blocks);
 
 void WriteConfig(const nlohmann::json& config, const std::filesystem::path& directory);
 

@@ -68,17 +68,14 @@ Plan MakePlan(const RoleWeights& role, const ModelSpec& spec, const std::optiona
     factors = FactorsByName(*adapters, blocks);
   }
   for (const TensorFacts& facts : TensorsOf(spec, blocks, /*with_head=*/!critic)) {
-    const TensorView* view = role.checkpoint.Find(facts.name);
-    if (view == nullptr) {
-      Fail({.where = role.checkpoint.directory().string(), .what = fmt::format("tensor {} is missing", facts.name)});
-    }
-    if (view->shape != facts.shape) {
+    const TensorView& view = FindTensor(role.checkpoint, spec, facts.name);
+    if (view.shape != facts.shape) {
       Fail({.where = fmt::format("{}: tensor {}", role.checkpoint.directory().string(), facts.name),
             .what = "shape",
-            .found = fmt::format("[{}]", fmt::join(view->shape, ", ")),
+            .found = fmt::format("[{}]", fmt::join(view.shape, ", ")),
             .wanted = fmt::format("[{}]", fmt::join(facts.shape, ", "))});
     }
-    PlannedTensor planned{.spec = {facts.name, options.store.value_or(view->dtype), facts.shape}, .base = view};
+    PlannedTensor planned{.spec = {facts.name, options.store.value_or(view.dtype), facts.shape}, .base = &view};
     if (const auto found = factors.find(facts.name); found != factors.end()) {
       planned.factors = found->second;
       factors.erase(found);
@@ -194,7 +191,7 @@ std::string TorchName(DType dtype) {
 }
 
 void WriteModelConfig(const Checkpoint& checkpoint, int64_t blocks, DType dtype, const fs::path& directory) {
-  nlohmann::json config = ConfigOfBlocks(checkpoint.config(), blocks);
+  nlohmann::json config = CutConfig(checkpoint.config(), blocks);
   if (config.contains("dtype")) config["dtype"] = TorchName(dtype);
   config["torch_dtype"] = TorchName(dtype);  // the key that every version of transformers reads
   config.erase("_name_or_path");

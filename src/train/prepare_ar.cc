@@ -27,16 +27,15 @@ std::string ReadTemplate(const fs::path& path) {
 std::vector<TensorView> CutWeights(const Checkpoint& checkpoint, const ModelSpec& spec, int64_t blocks) {
   std::vector<TensorView> views;
   for (const TensorFacts& facts : TensorsOf(spec, blocks, false)) {
-    const TensorView* view = checkpoint.Find(facts.name);
-    const std::string where = fmt::format("{}: {}", checkpoint.directory().string(), facts.name);
-    if (view == nullptr) Fail({.where = where, .what = "tensor is missing"});
-    if (view->shape != facts.shape) {
-      Fail({.where = where,
+    TensorView view = FindTensor(checkpoint, spec, facts.name);
+    if (view.shape != facts.shape) {
+      Fail({.where = fmt::format("{}: {}", checkpoint.directory().string(), view.name),
             .what = "shape",
-            .found = fmt::format("[{}]", fmt::join(view->shape, ", ")),
+            .found = fmt::format("[{}]", fmt::join(view.shape, ", ")),
             .wanted = fmt::format("[{}]", fmt::join(facts.shape, ", "))});
     }
-    views.push_back(*view);
+    view.name = facts.name;
+    views.push_back(std::move(view));
   }
   return views;
 }
@@ -84,7 +83,7 @@ PrepareArReport PrepareAr(const PrepareArOptions& options) {
   ModelSidecar sidecar = InitSidecar(options, spec, checkpoint);
   sidecar.weights_hash = TrainedWeightsHash(out);
   WriteModelSidecar(out, sidecar);
-  WriteConfig(ConfigOfBlocks(checkpoint.config(), report.blocks), out);
+  WriteConfig(CutConfig(checkpoint.config(), report.blocks), out);
   CopyTextFiles(options.model, out);
   directory.Commit();
   return report;

@@ -9,6 +9,8 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "model/model_testing.h"
 #include "model/ops/cross_entropy.h"
 #include "nla/error.h"
@@ -99,6 +101,9 @@ TEST_P(DecoderTest, GradientsOfEveryParameterMatchTransformers) {
   loss.backward();
   // Gradients pass through twice the arithmetic of the forward; the specified bound in fp32 is 1e-3.
   const double tolerance = GetParam().dtype == at::kFloat ? 1e-3 : 6 * GetParam().tolerance;
+  const auto named = [](const TensorView& view) { return view.name.starts_with("grad."); };
+  EXPECT_EQ(std::count_if(golden_.tensors().begin(), golden_.tensors().end(), named),
+            static_cast<int64_t>(decoder_.Weights().size()));
   for (const NamedTensor& weight : decoder_.Weights()) {
     ASSERT_TRUE(weight.tensor.grad().defined()) << weight.name;
     EXPECT_LT(RelativeError(weight.tensor.grad(), Golden(golden_, "grad." + weight.name)), tolerance) << weight.name;
@@ -165,7 +170,7 @@ TEST_P(DecoderTest, CachedStepsEqualTheWholeForward) {
 TEST_P(DecoderTest, LongSegmentsTakeAnotherKernelAndAgree) {
   const at::NoGradGuard no_grad;
   std::vector<TokenId> ids;
-  for (int i = 0; i < 400; ++i) ids.push_back((i * 37 + 11) % 250);
+  for (int i = 0; i < 400; ++i) ids.push_back(static_cast<TokenId>((i * 37 + 11) % decoder_.spec().vocab_size));
   const at::Tensor embedded = decoder_.Embed(ids);
   const at::Tensor alone = decoder_.Forward(embedded, {0, {400}});       // flash
   const at::Tensor prefixed = decoder_.Forward(embedded, {200, {200}});  // flash with a mask
@@ -183,30 +188,58 @@ TEST_P(DecoderTest, FewerBlocksStopEarly) {
   EXPECT_LT(RelativeError(cut.Forward(cut.Embed(ids), batch), GoldenRows("hidden.2")), GetParam().tolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, DecoderTest,
-    ::testing::Values(Variant{"tiny_llama", at::kFloat, 2e-4}, Variant{"tiny_llama_untied", at::kFloat, 2e-4},
-                      Variant{"tiny_llama", at::kBFloat16, 0.03}, Variant{"tiny_llama_untied", at::kBFloat16, 0.03}),
-    [](const auto& variant) { return variant.param.name + (variant.param.dtype == at::kFloat ? "_fp32" : "_bf16"); });
+class BFloat16Embeddings : public DecoderTest {};
 
-TEST(Adapters, FreshOnesChangeNothingAndMergedOnesEqualAppliedOnes) {
+// transformers rounds the factor of Gemma's embeddings to the weights' dtype, and then the product, which here stays
+// whole.
+TEST_P(BFloat16Embeddings, EqualTransformers) {
   const at::NoGradGuard no_grad;
-  const Checkpoint checkpoint = Checkpoint::Open(TinyLlama());
-  Decoder decoder = Decoder::Load(checkpoint, {});
-  const std::vector<TokenId> ids = {5, 6, 7, 8, 9, 10};
-  const PackedBatch batch{0, {6}};
-  const at::Tensor before = decoder.Forward(decoder.Embed(ids), batch);
-  decoder.AddAdapters({.rank = 4, .alpha = 8}, 1);
-  EXPECT_EQ(RelativeError(decoder.Forward(decoder.Embed(ids), batch), before), 0);
-  for (NamedTensor& weight : decoder.AdapterWeights()) {
+  const at::Tensor embedded = decoder_.Embed(GoldenIds(golden_, "seq1.ids"));
+  EXPECT_EQ(RelativeError(embedded.to(at::kBFloat16), Golden(golden_, "embeddings_bf16")), 0);
+}
+
+class AdaptersTest : public DecoderTest {};
+
+TEST_P(AdaptersTest, LeaveBiasesAndNormsAloneAndMerge) {
+  const at::NoGradGuard no_grad;
+  std::vector<TokenId> ids;
+  const PackedBatch batch = Packed(ids);
+  const at::Tensor before = decoder_.Forward(decoder_.Embed(ids), batch);
+  decoder_.AddAdapters({.rank = 4, .alpha = 8}, 1);
+  EXPECT_EQ(RelativeError(decoder_.Forward(decoder_.Embed(ids), batch), before), 0);
+  for (NamedTensor& weight : decoder_.AdapterWeights()) {
     if (weight.name.find("lora_B") != std::string::npos) weight.tensor.copy_(at::randn(weight.tensor.sizes()) * 0.1);
   }
-  const at::Tensor adapted = decoder.Forward(decoder.Embed(ids), batch);
+  const at::Tensor adapted = decoder_.Forward(decoder_.Embed(ids), batch);
   EXPECT_GT(RelativeError(adapted, before), 0.01);
-  decoder.MergeAdapters();
-  EXPECT_LT(RelativeError(decoder.Forward(decoder.Embed(ids), batch), adapted), 1e-5);
-  EXPECT_TRUE(decoder.AdapterWeights().empty());
+  decoder_.MergeAdapters();
+  EXPECT_LT(RelativeError(decoder_.Forward(decoder_.Embed(ids), batch), adapted), 1e-5);
+  EXPECT_TRUE(decoder_.AdapterWeights().empty());
 }
+
+std::vector<Variant> Variants(at::ScalarType dtype, double tolerance) {
+  std::vector<Variant> variants;
+  for (const char* name : {"families/llama3", "families/mistral", "families/qwen2", "families/qwen3",
+                           "families/gemma3_text", "families/gemma3", "tiny_llama", "tiny_llama_untied"}) {
+    variants.push_back({name, dtype, tolerance});
+  }
+  return variants;
+}
+
+std::vector<Variant> OfFamilies(at::ScalarType dtype) {
+  std::vector<Variant> variants = Variants(dtype, 0);
+  variants.resize(6);
+  return variants;
+}
+
+std::string NameOf(const ::testing::TestParamInfo<Variant>& variant) {
+  return variant.param.name.substr(variant.param.name.find('/') + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fp32, DecoderTest, ::testing::ValuesIn(Variants(at::kFloat, 2e-4)), NameOf);
+INSTANTIATE_TEST_SUITE_P(BFloat16, DecoderTest, ::testing::ValuesIn(Variants(at::kBFloat16, 0.03)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Families, BFloat16Embeddings, ::testing::ValuesIn(OfFamilies(at::kBFloat16)), NameOf);
+INSTANTIATE_TEST_SUITE_P(All, AdaptersTest, ::testing::ValuesIn(Variants(at::kFloat, 0)), NameOf);
 
 TEST(DecoderLoad, RefusesMoreBlocksThanTheModelHas) {
   const Checkpoint checkpoint = Checkpoint::Open(TinyLlama());

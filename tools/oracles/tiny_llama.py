@@ -82,20 +82,22 @@ def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
         parameter.data.copy_(value.to(torch.bfloat16).float())
 
 
-def golden_of(model: torch.nn.Module, generator: torch.Generator) -> dict[str, torch.Tensor]:
+def golden_of(model: torch.nn.Module, generator: torch.Generator, lengths: tuple = SEQUENCE_LENGTHS) -> dict[str, torch.Tensor]:
+    text_model = getattr(model.model, "language_model", model.model)
+    vocab_size = model.config.get_text_config().vocab_size
     block_outputs: list[torch.Tensor] = []
 
     def keep(_module, _inputs, output):
         block_outputs.append(output[0] if isinstance(output, tuple) else output)
 
-    for block in model.model.layers:
+    for block in text_model.layers:
         block.register_forward_hook(keep)
 
     golden = {}
     total = torch.zeros(())
     predictions = 0
-    for i, length in enumerate(SEQUENCE_LENGTHS):
-        ids = torch.randint(3, model.config.vocab_size, (length,), generator=generator)
+    for i, length in enumerate(lengths):
+        ids = torch.randint(3, vocab_size, (length,), generator=generator)
         block_outputs.clear()
         out = model(input_ids=ids[None], output_hidden_states=True, use_cache=False)
         golden[f"seq{i}.ids"] = ids.to(torch.int32)
@@ -110,7 +112,8 @@ def golden_of(model: torch.nn.Module, generator: torch.Generator) -> dict[str, t
     loss.backward()
     golden["loss"] = loss
     for name, parameter in model.named_parameters():
-        golden[f"grad.{name}"] = parameter.grad
+        if parameter.grad is not None:  # a vision tower has none
+            golden[f"grad.{name}"] = parameter.grad
     return {name: value.detach().clone().contiguous() for name, value in golden.items()}
 
 

@@ -1,4 +1,4 @@
-// RMSNorm of the residual stream, alone and fused with the addition before it; both differentiable.
+// RMSNorm of the residual stream, alone and fused with the addition before it; all differentiable.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,11 +7,23 @@
 
 namespace nla::ops {
 
-// y = x / sqrt(mean(x²) + eps) · weight, rounded once to `dtype`. x fp32 [T, D], weight fp32 [D].
-at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps, at::ScalarType dtype);
+struct NormOptions {
+  double eps = 0;
+  double offset = 0;  // the factor is offset + weight
+};
 
-// {residual + delta (fp32), RmsNorm of it}. delta is in the compute dtype, which the second output has too.
+// y = x / sqrt(mean(x²) + eps) · (offset + weight), rounded once to `dtype`. x fp32 [T, D], weight fp32 [D].
+at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, const NormOptions& options,
+                   at::ScalarType dtype);
+
+// {residual + delta (fp32), RmsNorm of it}. delta is in the compute dtype, which the second output has too. Where
+// `post_D` is defined, delta is normed by it, in fp32, before it is added.
 std::pair<at::Tensor, at::Tensor> AddRmsNorm(const at::Tensor& residual_TD, const at::Tensor& delta_TD,
-                                             const at::Tensor& weight_D, double eps);
+                                             const at::Tensor& post_D, const at::Tensor& weight_D,
+                                             const NormOptions& options);
+
+// residual + RmsNorm(delta, post), or + delta where `post_D` is undefined: the end of the last block.
+at::Tensor Add(const at::Tensor& residual_TD, const at::Tensor& delta_TD, const at::Tensor& post_D,
+               const NormOptions& options);
 
 }  // namespace nla::ops

@@ -1,13 +1,12 @@
-// Rope forward and backward (the backward is the rotation by the opposite angle).
+// Rope forward and backward (the backward is the rotation by the opposite angle), and the same behind a norm.
 #include "model/ops/rope.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
-#include "model/ops/rows.h"
+#include "model/ops/norm_rows.h"
 
 namespace nla::ops {
 namespace {
@@ -16,73 +15,124 @@ using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 using torch::autograd::Variable;
 
-at::Tensor Rotate(const at::Tensor& x, const at::Tensor& positions, const at::Tensor& cos, const at::Tensor& sin,
-                  float direction) {
-  at::Tensor out = at::empty_like(x);
-  const int64_t heads = x.size(1);
-  const int64_t d = x.size(2);
+// out = the rotation of x, row by row; `value(row and head, i)` gives x's elements in fp32.
+template <typename To, typename Value>
+void RotateRows(at::Tensor& out, const RopeAngles& angles, float direction, const Value& value_of) {
+  const int64_t heads = out.size(1);
+  const int64_t d = out.size(2);
   const int64_t half = d / 2;
-  const int64_t* position = positions.const_data_ptr<int64_t>();
-  const float* cos_data = cos.const_data_ptr<float>();
-  const float* sin_data = sin.const_data_ptr<float>();
-  DispatchCompute(x.scalar_type(), [&](auto t) {
-    using T = decltype(t);
-    const T* in = x.const_data_ptr<T>();
-    T* to = out.mutable_data_ptr<T>();
-    ForRows(x.size(0), heads * d, [&](int64_t row) {
-      const float* c = cos_data + position[row] * half;
-      const float* s = sin_data + position[row] * half;
-      for (int64_t head = 0; head < heads; ++head) {
-        const T* a = in + (row * heads + head) * d;
-        T* b = to + (row * heads + head) * d;
-        for (int64_t i = 0; i < half; ++i) {
-          const float low = ToFloat(a[i]);
-          const float high = ToFloat(a[i + half]);
-          b[i] = FromFloat<T>(low * c[i] - high * s[i] * direction);
-          b[i + half] = FromFloat<T>(high * c[i] + low * s[i] * direction);
-        }
+  const int64_t* position = angles.positions_T.const_data_ptr<int64_t>();
+  const float* cos_data = angles.cos.const_data_ptr<float>();
+  const float* sin_data = angles.sin.const_data_ptr<float>();
+  To* to = out.mutable_data_ptr<To>();
+  ForRows(out.size(0), heads * d, [&](int64_t row) {
+    const float* c = cos_data + position[row] * half;
+    const float* s = sin_data + position[row] * half;
+    for (int64_t head = row * heads; head < (row + 1) * heads; ++head) {
+      const auto value = value_of(head);
+      To* b = to + head * d;
+      for (int64_t i = 0; i < half; ++i) {
+        const float low = value(i);
+        const float high = value(i + half);
+        b[i] = FromFloat<To>(low * c[i] - high * s[i] * direction);
+        b[i + half] = FromFloat<To>(high * c[i] + low * s[i] * direction);
       }
-    });
+    }
   });
-  return out;
+}
+
+template <typename From, typename To>
+void Rotate(const at::Tensor& x, at::Tensor& out, const RopeAngles& angles, float direction) {
+  const From* in = x.const_data_ptr<From>();
+  const int64_t d = x.size(2);
+  RotateRows<To>(out, angles, direction,
+                 [&](int64_t head) { return [a = in + head * d](int64_t i) { return ToFloat(a[i]); }; });
 }
 
 struct RopeFunction : torch::autograd::Function<RopeFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& positions, const Variable& cos,
-                          const Variable& sin) {
-    ctx->save_for_backward({positions, cos, sin});
-    return Rotate(x, positions, cos, sin, 1);
+  static Variable forward(AutogradContext* ctx, const Variable& x, const RopeAngles& angles) {
+    ctx->save_for_backward({angles.positions_T, angles.cos, angles.sin});
+    at::Tensor out = at::empty_like(x);
+    DispatchCompute(x.scalar_type(), [&](auto t) { Rotate<decltype(t), decltype(t)>(x, out, angles, 1); });
+    return out;
   }
 
   static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    return {Rotate(grads[0].contiguous(), saved[0], saved[1], saved[2], -1), {}, {}, {}};
+    const at::Tensor grad = grads[0].contiguous();
+    at::Tensor out = at::empty_like(grad);
+    DispatchCompute(grad.scalar_type(), [&](auto t) {
+      Rotate<decltype(t), decltype(t)>(grad, out, {saved[0], saved[1], saved[2]}, -1);
+    });
+    return {out, {}};
+  }
+};
+
+struct NormRopeFunction : torch::autograd::Function<NormRopeFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight, const NormOptions& options,
+                          const RopeAngles& angles) {
+    const int64_t d = x.size(2);
+    const auto offset = static_cast<float>(options.offset);
+    at::Tensor out = at::empty_like(x);
+    at::Tensor rstd = at::empty({x.size(0) * x.size(1)}, weight.options());
+    float* rstd_data = rstd.mutable_data_ptr<float>();
+    const float* w = weight.const_data_ptr<float>();
+    DispatchCompute(x.scalar_type(), [&](auto t) {
+      using T = decltype(t);
+      const T* in = x.const_data_ptr<T>();
+      RotateRows<T>(out, angles, 1, [&](int64_t head) {
+        const T* a = in + head * d;
+        const float r = rstd_data[head] = ReciprocalRms(a, d, options.eps);
+        return [a, r, w, offset](int64_t i) { return ToFloat(a[i]) * r * (offset + w[i]); };
+      });
+    });
+    ctx->save_for_backward({x, weight, rstd, angles.positions_T, angles.cos, angles.sin});
+    ctx->saved_data["offset"] = options.offset;
+    return out;
+  }
+
+  // The gradient turns back in fp32, then passes the norm.
+  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const NormedRows rows{saved[0], saved[1], saved[2], static_cast<float>(ctx->saved_data["offset"].toDouble())};
+    const at::Tensor grad = grads[0].contiguous();
+    at::Tensor turned = at::empty(grad.sizes(), grad.options().dtype(at::kFloat));
+    at::Tensor grad_x;
+    at::Tensor grad_weight;
+    DispatchCompute(grad.scalar_type(), [&](auto t) {
+      using T = decltype(t);
+      Rotate<T, float>(grad, turned, {saved[3], saved[4], saved[5]}, -1);
+      grad_x = NormBackward<float, T>(turned, rows, rows.weight.requires_grad() ? &grad_weight : nullptr);
+    });
+    return {grad_x, grad_weight, {}, {}};
   }
 };
 
 }  // namespace
 
-std::pair<at::Tensor, at::Tensor> RopeTables(int64_t positions, int64_t d_head, double theta) {
-  const int64_t half = d_head / 2;
+std::pair<at::Tensor, at::Tensor> RopeTables(int64_t positions, const std::vector<float>& frequencies) {
+  const auto half = static_cast<int64_t>(frequencies.size());
   at::Tensor cos = at::empty({positions, half}, at::kFloat);
   at::Tensor sin = at::empty({positions, half}, at::kFloat);
   float* cos_data = cos.mutable_data_ptr<float>();
   float* sin_data = sin.mutable_data_ptr<float>();
-  for (int64_t i = 0; i < half; ++i) {
-    // fp32 frequencies and angles, as transformers computes them.
-    const float frequency =
-        1.0F / std::pow(static_cast<float>(theta), static_cast<float>(2 * i) / static_cast<float>(d_head));
-    for (int64_t p = 0; p < positions; ++p) {
-      const float angle = static_cast<float>(p) * frequency;
+  ForRows(positions, 16 * half, [&](int64_t p) {
+    for (int64_t i = 0; i < half; ++i) {
+      const float angle = static_cast<float>(p) * frequencies[i];  // in fp32, as transformers computes it
       cos_data[p * half + i] = std::cos(angle);
       sin_data[p * half + i] = std::sin(angle);
     }
-  }
+  });
   return {cos, sin};
 }
 
-at::Tensor Rope(const at::Tensor& x_THd, const at::Tensor& positions_T, const at::Tensor& cos, const at::Tensor& sin) {
-  return RopeFunction::apply(x_THd.contiguous(), positions_T, cos, sin);
+at::Tensor Rope(const at::Tensor& x_THd, const RopeAngles& angles) {
+  return RopeFunction::apply(x_THd.contiguous(), angles);
+}
+
+at::Tensor NormRope(const at::Tensor& x_THd, const at::Tensor& weight_d, const NormOptions& options,
+                    const RopeAngles& angles) {
+  return NormRopeFunction::apply(x_THd.contiguous(), weight_d, options, angles);
 }
 
 }  // namespace nla::ops

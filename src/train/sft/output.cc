@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "model/spec.h"
 #include "model/tensor_io.h"
 #include "nla/checkpoint_files.h"
 #include "nla/role_checkpoint.h"
@@ -51,7 +52,7 @@ void WriteTrainedModel(const fs::path& directory, const TrainedModel& trained, M
   } else {
     WriteTensors(directory / "model.safetensors", masters, trained.store);
   }
-  WriteConfig(ConfigOfBlocks(checkpoint.config(), model.decoder.blocks()), directory);
+  WriteConfig(CutConfig(checkpoint.config(), model.decoder.blocks()), directory);
   CopyTextFiles(model.weights, directory);
   sidecar.base_weights_hash = model.base_weights_hash;
   sidecar.weights_hash = TrainedWeightsHash(directory);

@@ -1,0 +1,107 @@
+// Gated units forward and backward. Both activations are x · sigmoid(z(x)): z = x is silu, and since
+// (1 + tanh(u)) / 2 = sigmoid(2u), a cubic z is gelu in its tanh form. The backward computes them again from gate and
+// up.
+#include "model/ops/gated_unit.h"
+
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "model/ops/rows.h"
+
+namespace nla::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+using torch::autograd::Variable;
+
+struct Silu {
+  static float Inner(float x) { return x; }
+  static float Slope(float /*x*/) { return 1.0F; }
+};
+
+// z = 2 sqrt(2/π) (x + 0.044715 x³)
+struct GeluTanh {
+  static constexpr float kOuter = 1.59576912160573F;
+  static constexpr float kCubic = 0.044715F;
+  static float Inner(float x) { return kOuter * (x + kCubic * x * x * x); }
+  static float Slope(float x) { return kOuter * (1.0F + 3 * kCubic * x * x); }
+};
+
+template <typename T, typename Act>
+void ForwardRows(const at::Tensor& gate, const at::Tensor& up, at::Tensor& out) {
+  const int64_t width = gate.size(1);
+  const T* g = gate.const_data_ptr<T>();
+  const T* u = up.const_data_ptr<T>();
+  T* o = out.mutable_data_ptr<T>();
+  ForRows(gate.size(0), width, [&](int64_t row) {
+    for (int64_t i = row * width; i < (row + 1) * width; ++i) {
+      const float x = ToFloat(g[i]);
+      o[i] = FromFloat<T>(x / (1.0F + Exp(-Act::Inner(x))) * ToFloat(u[i]));
+    }
+  });
+}
+
+struct GateGradients {
+  at::Tensor gate, up;
+};
+
+template <typename T, typename Act>
+void BackwardRows(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& grad, GateGradients& out) {
+  const int64_t width = grad.size(1);
+  const T* g = gate.const_data_ptr<T>();
+  const T* u = up.const_data_ptr<T>();
+  const T* dy = grad.const_data_ptr<T>();
+  T* dg = out.gate.mutable_data_ptr<T>();
+  T* du = out.up.mutable_data_ptr<T>();
+  ForRows(grad.size(0), width, [&](int64_t row) {
+    for (int64_t i = row * width; i < (row + 1) * width; ++i) {
+      const float x = ToFloat(g[i]);
+      const float sigmoid = 1.0F / (1.0F + Exp(-Act::Inner(x)));
+      const float d = ToFloat(dy[i]);
+      du[i] = FromFloat<T>(d * x * sigmoid);
+      dg[i] = FromFloat<T>(d * ToFloat(u[i]) * sigmoid * (1.0F + x * (1.0F - sigmoid) * Act::Slope(x)));
+    }
+  });
+}
+
+// Calls body with an element type and an activation.
+template <typename Body>
+void Dispatch(at::ScalarType dtype, Activation activation, const Body& body) {
+  DispatchCompute(dtype, [&](auto t) {
+    if (activation == Activation::kSilu) {
+      body(t, Silu{});
+    } else {
+      body(t, GeluTanh{});
+    }
+  });
+}
+
+struct GatedUnitFunction : torch::autograd::Function<GatedUnitFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& gate, const Variable& up, Activation activation) {
+    at::Tensor out = at::empty_like(gate);
+    Dispatch(gate.scalar_type(), activation,
+             [&](auto t, auto act) { ForwardRows<decltype(t), decltype(act)>(gate, up, out); });
+    ctx->save_for_backward({gate, up});
+    ctx->saved_data["activation"] = static_cast<int64_t>(activation);
+    return out;
+  }
+
+  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto activation = static_cast<Activation>(ctx->saved_data["activation"].toInt());
+    const at::Tensor grad = grads[0].contiguous();
+    GateGradients out{at::empty_like(saved[0]), at::empty_like(saved[1])};
+    Dispatch(grad.scalar_type(), activation,
+             [&](auto t, auto act) { BackwardRows<decltype(t), decltype(act)>(saved[0], saved[1], grad, out); });
+    return {out.gate, out.up, {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor GatedUnit(const at::Tensor& gate_TF, const at::Tensor& up_TF, Activation activation) {
+  return GatedUnitFunction::apply(gate_TF.contiguous(), up_TF.contiguous(), activation);
+}
+
+}  // namespace nla::ops
