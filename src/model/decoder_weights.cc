@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <string_view>
 
 #include "base/fail.h"
 #include "base/random.h"
@@ -14,7 +15,6 @@
 #include "model/tensor_io.h"
 
 namespace nla {
-
 Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& options) {
   const std::string where = checkpoint.directory().string();
   Decoder decoder;
