@@ -1,37 +1,55 @@
-// `nla convert`: a GGUF file as a Hugging Face directory.
+// `nla convert`: a GGUF file as a Hugging Face directory, and back.
 #include "weights/convert.h"
 
 #include <fmt/format.h>
 
+#include <array>
+#include <filesystem>
 #include <memory>
 
 #include "base/fail.h"
 #include "cli/commands.h"
+#include "weights/export_gguf.h"
 
 namespace nla::cli {
 namespace {
 
 struct Options {
   std::string input, output;
-  std::string store = "bf16";
+  std::string type = "bf16";
+  uint64_t shard_bytes = ConvertOptions().shard_bytes;
   bool replace = false;
 };
 
-DType StoredDType(const std::string& name) {
-  if (name == "bf16") return DType::kBF16;
-  if (name == "f16") return DType::kF16;
-  if (name == "f32") return DType::kF32;
-  FailUsage({.where = "--store", .what = "unknown type", .found = name, .wanted = "bf16, f16 or f32"});
+struct StoredType {
+  std::string_view name;
+  DType dtype;  // in a directory; Q8_0 has none
+  GgmlType ggml;
+};
+constexpr std::array<StoredType, 4> kTypes = {{{"bf16", DType::kBF16, GgmlType::kBF16},
+                                               {"f16", DType::kF16, GgmlType::kF16},
+                                               {"f32", DType::kF32, GgmlType::kF32},
+                                               {"q8_0", DType::kU8, GgmlType::kQ8_0}}};
+
+StoredType FindType(const std::string& name, bool to_gguf) {
+  for (const StoredType& type : kTypes) {
+    if (type.name == name && (to_gguf || type.dtype != DType::kU8)) return type;
+  }
+  FailUsage({.where = "--type",
+             .what = to_gguf ? "unknown type for a GGUF file" : "unknown type for a Hugging Face directory",
+             .found = name,
+             .wanted = to_gguf ? "bf16, f16, f32 or q8_0" : "bf16, f16 or f32"});
 }
 
-void Run(const CommonOptions& common, const Options& options) {
-  const ConvertOptions convert{.dtype = StoredDType(options.store), .replace = options.replace};
+void RunImport(const CommonOptions& common, const Options& options) {
+  const ConvertOptions convert{
+      .dtype = FindType(options.type, false).dtype, .replace = options.replace, .shard_bytes = options.shard_bytes};
   const ConvertFacts facts = ConvertGguf(options.input, options.output, convert);
   if (common.json) {
     PrintJson({{"input", options.input},
                {"output", options.output},
                {"architecture", facts.architecture},
-               {"dtype", options.store},
+               {"dtype", options.type},
                {"tensors", facts.tensors},
                {"parameters", facts.parameters},
                {"weight_bytes", facts.weight_bytes},
@@ -39,20 +57,49 @@ void Run(const CommonOptions& common, const Options& options) {
     return;
   }
   fmt::print("{}: {} model, {} tensors, {} parameters in {}, weights {}\n", options.output, facts.architecture,
-             facts.tensors, facts.parameters, options.store, facts.weights_hash.substr(0, 12));
+             facts.tensors, facts.parameters, options.type, facts.weights_hash.substr(0, 12));
+}
+
+void RunExport(const CommonOptions& common, const Options& options) {
+  const ExportOptions convert{.type = FindType(options.type, true).ggml, .replace = options.replace};
+  const ExportFacts facts = ExportGguf(options.input, options.output, convert);
+  if (common.json) {
+    PrintJson({{"input", options.input},
+               {"output", options.output},
+               {"architecture", facts.architecture},
+               {"dtype", options.type},
+               {"tensors", facts.tensors},
+               {"parameters", facts.parameters},
+               {"bytes", facts.bytes}});
+    return;
+  }
+  fmt::print("{}: {} model, {} tensors, {} parameters in {}, {} bytes\n", options.output, facts.architecture,
+             facts.tensors, facts.parameters, options.type, facts.bytes);
 }
 
 }  // namespace
 
 void AddConvert(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "convert", "Turn a GGUF file into a Hugging Face model directory",
-                                 "nla convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2");
+  CLI::App* command = AddCommand(root, common, "convert", "Turn a GGUF file into a Hugging Face directory, or back",
+                                 "nla convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2\n"
+                                 "  nla convert models/smollm2 smollm2.gguf --type q8_0");
   const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
-  command->add_option("IN", options->input, "the GGUF file")->required();
-  command->add_option("OUT", options->output, "the directory to write; appears whole or not at all")->required();
-  command->add_option("--store", options->store, "type of the stored weights: bf16, f16 or f32")->capture_default_str();
+  command->add_option("IN", options->input, "the GGUF file, or the Hugging Face directory")->required();
+  command->add_option("OUT", options->output, "the directory or GGUF file to write; appears whole or not at all")
+      ->required();
+  command
+      ->add_option("--type,--store", options->type, "type of the stored weights: bf16, f16, f32; q8_0 in a GGUF file")
+      ->capture_default_str();
+  command
+      ->add_option("--shard-size", options->shard_bytes,
+                   "most bytes in one safetensors file of a directory, such as 5GB (10^9) or 5000000000")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_flag("--replace", options->replace, "replace OUT if it exists");
-  command->callback([&common, options] { Run(common, *options); });
+  command->callback([&common, options] {
+    std::filesystem::is_directory(options->input) ? RunExport(common, *options) : RunImport(common, *options);
+  });
 }
 
 }  // namespace nla::cli

