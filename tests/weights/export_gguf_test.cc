@@ -16,7 +16,6 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::UnorderedElementsAre;
 
 json ReadJson(const fs::path& path) { return json::parse(ReadFile(path)); }
 
@@ -94,11 +93,11 @@ TEST_F(Export, ShardsAreReadAsOne) {
   ConvertGguf(Golden("tiny_llama.gguf"), models_ / "sharded", small);
   const json index = ReadJson(models_ / "sharded/model.safetensors.index.json");
   EXPECT_EQ(index.at("weight_map").size(), 21u);
-  EXPECT_EQ(index.at("weight_map").at("model.embed_tokens.weight"), "model-00001-of-00005.safetensors");
+  EXPECT_EQ(index.at("weight_map").at("model.embed_tokens.weight"), "model-00001-of-00007.safetensors");
   EXPECT_EQ(Checkpoint::Open(models_ / "sharded").WeightsHash(), Checkpoint::Open(Model()).WeightsHash());
   for (const auto& entry : fs::directory_iterator(models_ / "sharded")) {
-    const bool one_large_tensor = entry.path().filename() == "model-00001-of-00005.safetensors" ||
-                                  entry.path().filename() == "model-00005-of-00005.safetensors";
+    const bool one_large_tensor = entry.path().filename() == "model-00001-of-00007.safetensors" ||
+                                  entry.path().filename() == "model-00007-of-00007.safetensors";
     if (entry.path().extension() != ".safetensors" || one_large_tensor) continue;
     EXPECT_LE(fs::file_size(entry.path()), 20'000u + 4096) << entry.path();
   }
@@ -144,7 +143,12 @@ TEST_F(Export, TokenizersThatAFileCannotSayAreNamed) {
   EXPECT_THAT(error([](json& t) { t["model"]["vocab"]["!"] = -1; }), HasSubstr("token id"));
   EXPECT_THAT(error([](json& t) { t["model"]["merges"][0] = {"a"}; }), HasSubstr("a merge"));
   EXPECT_THAT(error([](json& t) { t["post_processor"] = {{"type", "BertProcessing"}}; }), HasSubstr("post_processor"));
-  EXPECT_THAT(error([](json& t) { t["model"]["byte_fallback"] = true; }), HasSubstr("merges that no scores give"));
+  EXPECT_THAT(error([](json& t) { t["model"]["byte_fallback"] = true; }), HasSubstr("wanted spaces as signs"));
+  EXPECT_THAT(error([](json& t) {
+                t["model"]["byte_fallback"] = true;
+                t["model"]["merges"].erase(3);
+              }),
+              HasSubstr("merges that no scores give: found 5 merges, wanted the 6 merges"));
 }
 
 TEST_F(Export, LlamaThreeScalingTravelsAsFactors) {
