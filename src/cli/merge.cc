@@ -64,7 +64,8 @@ void Run(Options options, const CommonOptions& common) {
 
 void AddMerge(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "merge", "Write a pair or one side of it as whole checkpoints",
+  CLI::App* command = AddCommand(root, common, "merge",
+                                 "Write a pair or one side as whole checkpoints; --dtype is of the written weights",
                                  "nla merge demo/pair merged --dtype bf16");
   AcceptHubName(command->add_option("PAIR", options->input, "pair directory, or one side's directory")->required());
   command->add_option("OUT", options->output, "the directory to write; appears whole or not at all")->required();

@@ -12,9 +12,9 @@
 namespace nla {
 
 struct CardOptions {
-  std::string license;     // a hub's name of it ("apache-2.0"); empty: the card says that it must be filled in
-  std::string repo;        // "OWNER/NAME" that it will be published as; empty: the directory's name
-  std::string base_model;  // hub name of the base model; empty: as the sidecar has it
+  std::string license = {};     // a hub's name of it ("apache-2.0"); empty: the card says that it must be filled in
+  std::string repo = {};        // "OWNER/NAME" that it will be published as; empty: the directory's name
+  std::string base_model = {};  // hub name of the base model; empty: as the sidecar has it
   // What `nla report --json` printed for this pair.
   std::optional<nlohmann::json> report = {};
 };

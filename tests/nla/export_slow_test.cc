@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/scratch_testing.h"
 #include "base/subprocess.h"
 #include "data/activation_table.h"
 #include "model/model_testing.h"
@@ -36,7 +37,7 @@ std::vector<std::vector<TokenId>> Replies(const RoleSource& source, const std::v
   return ids;
 }
 
-class ExportedPair : public testing::Test {
+class ExportedPair : public ::testing::Test {
  protected:
   // Runs the oracle on the exported pair and compares it with the pair as it was.
   void Compare(const PairLocation& pair, const fs::path& exported, const Work& work) {

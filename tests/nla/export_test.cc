@@ -1,6 +1,7 @@
 // Exported sides: the same model as the adapters, in the files that other programs read.
 #include "nla/export.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
