@@ -39,7 +39,7 @@ std::vector<float> RopeFrequencies(const RopeSpec& rope, int64_t d_head) {
 }
 
 RopeTable::RopeTable(const RopeSpec& rope, int64_t d_head, int64_t max_positions)
-    : frequencies_(RopeFrequencies(rope, d_head)), max_positions_(max_positions), tables_(std::make_unique<Tables>()) {}
+    : frequencies_(RopeFrequencies(rope, d_head)), max_positions_(max_positions), tables_(std::make_shared<Tables>()) {}
 
 std::pair<at::Tensor, at::Tensor> RopeTable::Get(int64_t positions) const {
   NLA_CHECK(positions <= max_positions_);

@@ -16,7 +16,7 @@ namespace nla {
 // Radians a token of each pair of a head's d/2, in fp32 as transformers computes them.
 std::vector<float> RopeFrequencies(const RopeSpec& rope, int64_t d_head);
 
-// Movable. Get may be called from several threads.
+// Copies share their tables. Get may be called from several threads.
 class RopeTable {
  public:
   RopeTable(const RopeSpec& rope, int64_t d_head, int64_t max_positions);
@@ -32,7 +32,7 @@ class RopeTable {
   };
   std::vector<float> frequencies_;
   int64_t max_positions_;
-  std::unique_ptr<Tables> tables_;
+  std::shared_ptr<Tables> tables_;  // copies of a decoder that share its weights share them too
 };
 
 }  // namespace nla
