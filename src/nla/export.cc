@@ -221,6 +221,25 @@ void WriteValueHead(const RoleSource& source, int64_t d_model, const fs::path& d
   WriteSafetensors(directory / "value_head.safetensors", std::span(&head.view, 1), {{"format", "pt"}});
 }
 
+// The reference's critic refuses a tokenizer that names a token for the beginning and does not put it before a prompt.
+// Nothing that a reconstructor does needs that name.
+void ForgetUnusedBos(const fs::path& directory) {
+  const Tokenizer tokenizer = Tokenizer::Load(directory);
+  const std::vector<TokenId> ids = tokenizer.Encode("x", {.add_special = true});
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const fs::path path = directory / file;
+    if (!fs::exists(path)) continue;
+    nlohmann::ordered_json config = nlohmann::ordered_json::parse(ReadFile(path), nullptr, /*allow_exceptions=*/false);
+    if (!config.is_object() || !config.contains("bos_token")) continue;
+    const nlohmann::ordered_json& bos = config["bos_token"];
+    const std::string text = bos.is_object() ? bos.value("content", "") : bos.is_string() ? bos.get<std::string>() : "";
+    const std::optional<TokenId> id = tokenizer.Find(text);
+    if (id && !ids.empty() && ids.front() == *id) continue;
+    config["bos_token"] = nullptr;
+    WriteFileAtomically(path, config.dump(2) + "\n");
+  }
+}
+
 ExportFacts WriteRole(const RoleSource& source, const fs::path& directory, const ExportOptions& options) {
   const Role which = ReadModelSidecar(source.directory).role;
   const RoleWeights role = OpenRole(source, which);
@@ -239,7 +258,10 @@ ExportFacts WriteRole(const RoleSource& source, const fs::path& directory, const
   NLA_CHECK(embedding != plan.tensors.end());
   WriteModelConfig(checkpoint, facts.blocks, embedding->spec.dtype, directory);
   CopyTextFiles(checkpoint.directory(), directory);
-  if (which == Role::kCritic) WriteValueHead(source, role.sidecar.d_model, directory);
+  if (which == Role::kCritic) {
+    ForgetUnusedBos(directory);
+    WriteValueHead(source, role.sidecar.d_model, directory);
+  }
   WriteSidecar(source, role.sidecar, directory);
   return facts;
 }

@@ -94,6 +94,17 @@ TEST_F(ExportTest, TheSidecarTellsTheSameInTheReferencesNames) {
       AllOf(HasSubstr("role: critic"), HasSubstr("critic:\n  extraction_layer_index: 1"), HasSubstr("actor: ")));
 }
 
+// The reference's critic wants every prompt to begin with a token that the tokenizer names for it.
+TEST_F(ExportTest, AReconstructorForgetsABeginningThatItDoesNotWrite) {
+  EditJson(tiny_ / "base" / "tokenizer_config.json",
+           [](nlohmann::json& config) { config["bos_token"] = "<|im_start|>"; });
+  Export("ar");
+  EXPECT_TRUE(nlohmann::json::parse(ReadFile(tiny_ / "out" / "tokenizer_config.json")).at("bos_token").is_null());
+  ExportRole(tiny_.Source("av"), tiny_ / "out_av", {});
+  EXPECT_EQ(nlohmann::json::parse(ReadFile(tiny_ / "out_av" / "tokenizer_config.json")).at("bos_token"),
+            "<|im_start|>");
+}
+
 TEST_F(ExportTest, FoldersOfThisMachineStayHere) {
   EditSidecar(tiny_ / "av_whole", [](ModelSidecar& s) {
     s.training = {{"dataset", "/home/me/data/av.parquet"}, {"out", "runs/av"}};
