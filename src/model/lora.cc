@@ -149,7 +149,8 @@ LoraSpec ReadLoraSpec(const std::filesystem::path& directory) {
 }
 
 AdapterFile AdapterFile::Open(const std::filesystem::path& directory) {
-  AdapterFile adapters(ReadLoraSpec(directory), SafetensorsFile::Open(directory / kWeightsName));
+  const LoraSpec spec = ReadLoraSpec(directory);  // the config's problems first
+  AdapterFile adapters(spec, SafetensorsFile::Open(directory / kWeightsName));
   const std::string where = adapters.path().string();
   for (const TensorView& view : adapters.file_.tensors()) {
     const std::optional<FactorName> name = ParseFactorName(view.name);
