@@ -6,10 +6,10 @@
 namespace nla {
 
 LanguageModel LanguageModel::Load(const std::filesystem::path& directory, const DecoderOptions& options) {
-  return Load(directory, Decoder::Load(Checkpoint::Open(directory), options));
+  return WithDecoder(directory, Decoder::Load(Checkpoint::Open(directory), options));
 }
 
-LanguageModel LanguageModel::Load(const std::filesystem::path& directory, Decoder decoder) {
+LanguageModel LanguageModel::WithDecoder(const std::filesystem::path& directory, Decoder decoder) {
   LanguageModel model{directory, Tokenizer::Load(directory), ChatFormat::Load(directory), std::move(decoder)};
   if (model.tokenizer.vocab_size() > model.decoder.spec().vocab_size) {
     Fail({.where = directory.string(),

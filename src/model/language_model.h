@@ -13,7 +13,7 @@ struct LanguageModel {
   // Errors name the directory, and the tokenizer when it has ids that the embedding table lacks.
   static LanguageModel Load(const std::filesystem::path& directory, const DecoderOptions& options);
   // The same with a decoder that is there already.
-  static LanguageModel Load(const std::filesystem::path& directory, Decoder decoder);
+  static LanguageModel WithDecoder(const std::filesystem::path& directory, Decoder decoder);
 
   std::filesystem::path directory;
   Tokenizer tokenizer;

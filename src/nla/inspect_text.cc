@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "nla/inspect_kinds.h"
 #include "text/chat.h"
-#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace nla {
@@ -33,16 +32,13 @@ void InspectTokenizer(const InspectSubject& subject, Inspection& out) {
 
 void InspectChatTemplate(const InspectSubject& subject, Inspection& out) {
   out.Try([&] {
-    if (subject.path.extension() == ".jinja") {
-      const ChatMl chat = RecogniseChatMl(ReadFile(subject.path, 1 << 24), subject.path.string());
-      out.Fact("format", "ChatML");
-      out.Fact("default system turn", chat.default_system.empty() ? "none" : chat.default_system);
-      return;
-    }
-    const ChatFormat chat = ChatFormat::Load(subject.path.parent_path().empty() ? "." : subject.path.parent_path());
+    const bool alone = subject.path.extension() == ".jinja";
+    const fs::path directory = subject.path.parent_path().empty() ? "." : subject.path.parent_path();
+    const ChatFormat chat = alone ? ChatFormat::FromText(ReadFile(subject.path, 1 << 24), subject.path.string())
+                                  : ChatFormat::Load(directory);
     const std::vector<ChatMessage> messages = {{"user", "…"}};
     out.Fact("a user turn", chat.RenderText(messages, true));
-    out.Fact("ends a turn", chat.end_of_turn());
+    if (!chat.end_of_turn().empty()) out.Fact("ends a turn", chat.end_of_turn());
   });
 }
 

@@ -106,7 +106,7 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
   const bool share = HasAdapters(source.directory) && source.loaded_base != nullptr;
-  LanguageModel model = share ? LanguageModel::Load(checkpoint.directory(), source.loaded_base->Share(options))
+  LanguageModel model = share ? LanguageModel::WithDecoder(checkpoint.directory(), source.loaded_base->Share(options))
                               : LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
   if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);

@@ -80,7 +80,7 @@ TEST(ActivationFiles, ObjectsBringTheirColumns) {
   EXPECT_EQ(rows[0].text, "text 0");
   EXPECT_EQ(rows[1].text, "");  // null
   EXPECT_NLA_ERROR(ActivationReader::Open(Golden("objects.jsonl")),
-                   "no key activation_vector (or more than one): found acts, activation_layer, api_explanation");
+                   "no key activation_vector (or more than one): found activation_layer, acts, api_explanation");
 }
 
 TEST(ActivationFiles, TheContentDecidesNotTheName) {

@@ -11,7 +11,7 @@
 #include "data/dataset_sidecar.h"
 #include "nla/error.h"
 #include "nla/sidecar.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 #include "weights/gguf.h"
 #include "weights/safetensors.h"
@@ -89,8 +89,10 @@ void RunTokenizer(std::string_view input) {
 }
 
 void RunChatTemplate(std::string_view input) {
-  ParseChatTemplate(input, "template");
-  RecogniseChatMl(input, "template");
+  const ChatFormat chat = ChatFormat::FromText(input, "template", {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
+  const std::vector<ChatMessage> messages = {{"system", "s"}, {"user", "<s> u"}, {"assistant", "a"}, {"user", "v"}};
+  chat.Render(messages, true);
+  chat.Render(std::span(messages).last(1), false);
 }
 
 void RunModelSidecar(std::string_view input) { ReadModelSidecar(Written("nla_meta.yaml", input).parent_path()); }

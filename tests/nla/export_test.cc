@@ -145,8 +145,8 @@ TEST_F(ExportTest, RoundsOnce) {
     ASSERT_NE(view, nullptr) << weight.name;
     EXPECT_EQ(view->dtype, DType::kBF16);
     const at::Tensor found = ToTensor(*view, weight.tensor.sizes().vec(), at::kFloat, "");
-    // Half a unit in the last place of bf16, 2^-9 of the value, and what fp32 sums differ by.
-    EXPECT_LT(((found - weight.tensor).abs() - weight.tensor.abs() * 0x1p-9).max().item<double>(), 1e-6) << weight.name;
+    // Half a unit in the last place of bf16, at most 2^-8 of the value, and what fp32 sums differ by.
+    EXPECT_LT(((found - weight.tensor).abs() - weight.tensor.abs() * 0x1p-8).max().item<double>(), 1e-6) << weight.name;
   }
 }
 
@@ -158,7 +158,8 @@ TEST_F(ExportTest, WholeSidesAreWrittenAsTheyAre) {
 
 TEST_F(ExportTest, MegatronsBallastIsIgnoredOnLoading) {
   Export("ar", {.megatron = true});
-  const TensorView* head = Checkpoint::Open(tiny_ / "out").Find("lm_head.weight");
+  const Checkpoint out = Checkpoint::Open(tiny_ / "out");
+  const TensorView* head = out.Find("lm_head.weight");
   ASSERT_NE(head, nullptr);
   EXPECT_TRUE(at::equal(ToTensor(*head, {kTinyWidth, kTinyWidth}, at::kFloat, ""), at::eye(kTinyWidth)));
   EXPECT_EQ(Refusal([&] { Reconstructor::Load(Out()); }), "accepted");

@@ -84,7 +84,7 @@ TEST(JinjaTest, NamesWhatItDoesNotSupportWhenItLoads) {
       {"{{ a | map('groupby', 'x') }}", "line 1", "groupby"},
       {"{{ a | selectattr('x', 'escaped') }}", "line 1", "escaped"},
       {"{{ a is escaped }}", "line 1", "escaped"},
-      {"{{ a | map('b') if a | xmlattr else c }}", "line 1", "xmlattr"},
+      {"{{ a | map('upper') if a | xmlattr else c }}", "line 1", "xmlattr"},
       {"{{ a.encode('utf-8') }}", "line 1", "encode()"},
       {"{{ cycler(1) }}", "line 1", "cycler()"},
       {"{{ f(*a) }}", "line 1", "unpacked arguments"},
