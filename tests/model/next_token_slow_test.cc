@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "model/language_model.h"
+#include "model/decoder.h"
 #include "model/model_testing.h"
 #include "model/ops/cross_entropy.h"
 #include "model/smollm2_testing.h"
@@ -89,11 +89,11 @@ class NextToken : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(NextToken, EqualsTransformers) {
-  const LanguageModel model = LanguageModel::Load(*directory_, {});
+  const Decoder decoder = Decoder::Load(Checkpoint::Open(*directory_), {});
   Comparison all;
   for (int64_t i = 0; i < Pages(); ++i) {
     const std::string page = fmt::format("page{}.", i);
-    all.Add(Predict(model.decoder, GoldenIds(*reference_, page + "ids")), Reference(page));
+    all.Add(Predict(decoder, GoldenIds(*reference_, page + "ids")), Reference(page));
   }
   fmt::print("{}\n", all.Text());
   EXPECT_GE(all.agreement(), 0.995);
@@ -101,10 +101,10 @@ TEST_P(NextToken, EqualsTransformers) {
 }
 
 TEST_P(NextToken, InBFloat16IsAsNearAsTransformersOwn) {
-  const LanguageModel model = LanguageModel::Load(*directory_, {.compute = at::kBFloat16});
+  const Decoder decoder = Decoder::Load(Checkpoint::Open(*directory_), {.compute = at::kBFloat16});
   Comparison ours;
   Comparison theirs;
-  ours.Add(Predict(model.decoder, GoldenIds(*reference_, "page0.ids")), Reference("page0."));
+  ours.Add(Predict(decoder, GoldenIds(*reference_, "page0.ids")), Reference("page0."));
   theirs.Add(Reference("page0.bf16."), Reference("page0."));
   fmt::print("ours:   {}\ntheirs: {}\n", ours.Text(), theirs.Text());
   // Of a thousand tokens, five either way are chance.

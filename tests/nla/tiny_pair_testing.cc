@@ -45,6 +45,8 @@ void AddTagTokens(nlohmann::json& tokenizer) {
     token["special"] = false;
     tokenizer["added_tokens"].push_back(token);
   }
+  // The tokenizers library counts added tokens up in the order of the file.
+  std::swap(*(tokenizer["added_tokens"].end() - 1), *(tokenizer["added_tokens"].end() - 2));
 }
 
 ModelSidecar SidecarFor(const fs::path& base, Role role) {

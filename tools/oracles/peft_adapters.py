@@ -44,7 +44,7 @@ def main():
         model.save_pretrained(arguments.adapters)
     with torch.no_grad():
         logits = model.eval()(torch.tensor([IDS])).logits[0]
-    save_file({"ids": torch.tensor(IDS), "logits": logits.float().contiguous()}, arguments.out)
+    save_file({"ids": torch.tensor(IDS, dtype=torch.int32), "logits": logits.float().contiguous()}, arguments.out)
 
 
 if __name__ == "__main__":
