@@ -61,8 +61,8 @@ void RunImport(const CommonOptions& common, const Options& options) {
 }
 
 void RunExport(const CommonOptions& common, const Options& options) {
-  const ExportOptions convert{.type = FindType(options.type, true).ggml, .replace = options.replace};
-  const ExportFacts facts = ExportGguf(options.input, options.output, convert);
+  const GgufExportOptions convert{.type = FindType(options.type, true).ggml, .replace = options.replace};
+  const GgufExportFacts facts = ExportGguf(options.input, options.output, convert);
   if (common.json) {
     PrintJson({{"input", options.input},
                {"output", options.output},

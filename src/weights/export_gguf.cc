@@ -190,7 +190,7 @@ void WriteTensors(const Checkpoint& checkpoint, const Plan& plan, const GgufMode
 
 }  // namespace
 
-ExportFacts ExportGguf(const fs::path& directory, const fs::path& out, const ExportOptions& options) {
+GgufExportFacts ExportGguf(const fs::path& directory, const fs::path& out, const GgufExportOptions& options) {
   if (fs::exists(out) && !options.replace) {
     Fail({.where = out.string(), .what = "already exists", .mend = "Choose another name, or pass --replace"});
   }
@@ -200,9 +200,9 @@ ExportFacts ExportGguf(const fs::path& directory, const fs::path& out, const Exp
   GgufWriter writer(out, Metadata(directory, model, options.type), plan.specs);
   WriteTensors(checkpoint, plan, model, writer);
   writer.Commit();
-  ExportFacts facts{.architecture = std::string(model.family->architecture),
-                    .tensors = static_cast<int64_t>(plan.tensors.size()),
-                    .bytes = fs::file_size(out)};
+  GgufExportFacts facts{.architecture = std::string(model.family->architecture),
+                        .tensors = static_cast<int64_t>(plan.tensors.size()),
+                        .bytes = fs::file_size(out)};
   for (const Planned& planned : plan.tensors) {
     if (planned.source != nullptr) facts.parameters += planned.source->numel();
   }

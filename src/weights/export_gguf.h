@@ -8,12 +8,12 @@
 
 namespace nla {
 
-struct ExportOptions {
+struct GgufExportOptions {
   GgmlType type = GgmlType::kBF16;  // of the matrices: F32, F16, BF16 or Q8_0; vectors are always F32
   bool replace = false;             // replace an existing file
 };
 
-struct ExportFacts {
+struct GgufExportFacts {
   std::string architecture;
   int64_t tensors = 0;
   int64_t parameters = 0;
@@ -22,7 +22,7 @@ struct ExportFacts {
 
 // A matrix whose rows are no whole number of Q8_0's blocks is stored in F16. Works row by row: memory does not grow
 // with the model. The file appears whole or not at all, and is the same byte for byte on every run.
-ExportFacts ExportGguf(const std::filesystem::path& directory, const std::filesystem::path& out,
-                       const ExportOptions& options);
+GgufExportFacts ExportGguf(const std::filesystem::path& directory, const std::filesystem::path& out,
+                           const GgufExportOptions& options);
 
 }  // namespace nla

@@ -44,7 +44,7 @@ class Export : public testing::Test {
 };
 
 TEST_F(Export, TheWayBackIsTheSameByteForByte) {
-  const ExportFacts facts = ExportGguf(Model(), Out(), {.type = GgmlType::kF32});
+  const GgufExportFacts facts = ExportGguf(Model(), Out(), {.type = GgmlType::kF32});
   EXPECT_EQ(facts.architecture, "llama");
   EXPECT_EQ(facts.tensors, 21);
   EXPECT_EQ(facts.bytes, fs::file_size(Out()));
