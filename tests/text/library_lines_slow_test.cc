@@ -60,7 +60,8 @@ TEST_P(RealTokenizerTest, AMegabyteOfOneCharacterIsQuick) {
     const std::clock_t begun = std::clock();  // processor time: a busy machine must not fail this
     tokenizer.Encode(line);
     const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
-    EXPECT_LT(seconds, 1.0) << '"' << unit << '"';
+    // A tenth of a second or so; what grows with the square of the length would take minutes.
+    EXPECT_LT(seconds, 10.0) << '"' << unit << '"';
   }
 }
 
