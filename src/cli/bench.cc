@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "cli/bench_load.h"
 #include "cli/bench_rows.h"
 #include "cli/bench_tokenize.h"
 #include "cli/commands.h"
@@ -67,22 +68,22 @@ Measurement Measure(const std::vector<std::string>& command, const std::string& 
   return {BenchNumber(run, rate_key), run.peak_rss_mb};
 }
 
-std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
-
 Comparison ExtractComparison(const Options& o, const std::string& threads, const std::string& dtype,
                              const fs::path& scratch) {
   const std::string documents = std::to_string(o.documents);
   const std::string layer = std::to_string(o.layer);
-  return {
-      .unit = "tokens/s",
-      .rate_key = "tokens_per_second",
-      .peer_name = "transformers, whole model with head and a forward hook",
-      .ours = {Program(),   "extract",   "--model",         o.model,   "--corpus", o.corpus,
-               "--layer",   layer,       "--corpus-length", documents, "--out",    (scratch / "base.parquet").string(),
-               "--replace", "--threads", threads,           "--dtype", dtype,      "--log-level",
-               "warn",      "--json"},
-      .peer = {o.python, o.peers + "/extract_peer.py", "--model", o.model, "--corpus", o.corpus, "--layer", layer,
-               "--limit-docs", documents, "--threads", threads, "--dtype", dtype}};
+  return {.unit = "tokens/s",
+          .rate_key = "tokens_per_second",
+          .peer_name = "transformers, whole model with head and a forward hook",
+          .ours = {ThisProgram(), "extract",   "--model",
+                   o.model,       "--corpus",  o.corpus,
+                   "--layer",     layer,       "--corpus-length",
+                   documents,     "--out",     (scratch / "base.parquet").string(),
+                   "--replace",   "--threads", threads,
+                   "--dtype",     dtype,       "--log-level",
+                   "warn",        "--json"},
+          .peer = {o.python, o.peers + "/extract_peer.py", "--model", o.model, "--corpus", o.corpus, "--layer", layer,
+                   "--limit-docs", documents, "--threads", threads, "--dtype", dtype}};
 }
 
 Comparison TrainComparison(const Options& o, const std::string& threads, const std::string& dtype,
@@ -98,7 +99,7 @@ Comparison TrainComparison(const Options& o, const std::string& threads, const s
   Comparison comparison{.unit = "samples/s",
                         .rate_key = "samples_per_second",
                         .peer_name = o.lora > 0 ? "transformers + PEFT" : "transformers, full fine-tuning",
-                        .ours = {Program(), "train", "av", recipe.string(), "--replace", "--threads", threads,
+                        .ours = {ThisProgram(), "train", "av", recipe.string(), "--replace", "--threads", threads,
                                  "--dtype", dtype, "--log-level", "warn", "--json"},
                         .peer = {o.python, o.peers + "/train_av_peer.py", "--model", o.model, "--dataset", o.dataset,
                                  "--threads", threads, "--steps", steps, "--dtype", dtype}};
@@ -144,11 +145,7 @@ void AddBenchmark(CLI::App& bench, CommonOptions& common, const std::string& nam
     command->add_option("--steps", options->steps, "timed steps of 32 rows")->capture_default_str();
     command->add_option("--lora", options->lora, "rank of adapters; 0: full fine-tuning")->capture_default_str();
   }
-  command->add_option("--rounds", options->rounds, "times each side runs, in turns")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--python", options->python, "interpreter with the peer's packages")->capture_default_str();
-  command->add_option("--peers", options->peers, "folder of the peer scripts")->capture_default_str();
+  AddPeerOptions(command, options->rounds, options->python, options->peers);
   command->callback([=, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -164,6 +161,7 @@ void AddBench(CLI::App& root, CommonOptions& common) {
   CLI::App* bench = root.add_subcommand("bench", "Time this program beside a Python peer on the same machine");
   bench->require_subcommand(1);
   AddBenchmark(*bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchLoad(*bench, common);
   AddBenchTokenize(*bench, common);
   AddBenchmark(*bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "base/fail.h"
@@ -31,6 +32,16 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+void AddPeerOptions(CLI::App* command, int64_t& rounds, std::string& python, std::string& peers) {
+  command->add_option("--rounds", rounds, "times each side runs, in turns")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--python", python, "interpreter with the peer's packages")->capture_default_str();
+  command->add_option("--peers", peers, "folder of the peer scripts")->capture_default_str();
+}
+
+std::string ThisProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
 BenchRun RunBenchCommand(const std::vector<std::string>& command) {
   const ProcessResult result = RunProcess(command);
   ordered_json document = ordered_json::parse(result.output, nullptr, false);
@@ -39,7 +50,7 @@ BenchRun RunBenchCommand(const std::vector<std::string>& command) {
           .what = "the benchmark's command failed",
           .found = fmt::format("exit code {}, output {}", result.exit_code, result.output.substr(0, 200))});
   }
-  return {std::move(document), result.peak_rss_mb};
+  return {std::move(document), result.peak_rss_mb, result.seconds};
 }
 
 double BenchNumber(const BenchRun& run, const std::string& key) {

@@ -106,11 +106,7 @@ void AddBenchTokenize(CLI::App& bench, CommonOptions& common) {
   command->add_option("--documents", options->documents, "at most so many of them")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command->add_option("--rounds", options->rounds, "times each side runs, in turns")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--python", options->python, "interpreter with the peer's packages")->capture_default_str();
-  command->add_option("--peers", options->peers, "folder of the peer scripts")->capture_default_str();
+  AddPeerOptions(command, options->rounds, options->python, options->peers);
   command->callback([=, &common] {
     const Corpus corpus = ReadTexts(*options);
     std::vector<BenchRow> rows;
