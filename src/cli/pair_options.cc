@@ -114,4 +114,13 @@ nlohmann::ordered_json ToJson(const FveSummary& summary) {
             {"fve_mean_norm", interval(summary.fve_mean_norm_interval)}}}};
 }
 
+void PrintScoreHeader() {
+  fmt::print("{:<34} {:>7}  {:<16} {:>9} {:>8} {:>8}\n", "", "FVE raw", "95% interval", "FVE mean", "cosine", "mse");
+}
+
+void PrintScores(const char* name, const FveSummary& s) {
+  fmt::print("{:<34} {:>7.3f}  [{:>6.3f}, {:>6.3f}] {:>9.3f} {:>8.3f} {:>8.4f}\n", name, s.fve_raw_variance,
+             s.fve_raw_variance_interval.low, s.fve_raw_variance_interval.high, s.fve_mean_norm, s.cosine_mean, s.mse);
+}
+
 }  // namespace nla::cli

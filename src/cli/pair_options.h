@@ -40,5 +40,8 @@ void AddActivationOptions(CLI::App* command, ActivationInput& input);
 
 // {n, mse, cosine_mean, fve_raw_variance, fve_mean_norm, interval…}.
 nlohmann::ordered_json ToJson(const FveSummary& summary);
+// The same as a table for people: one head, then a line a summary.
+void PrintScoreHeader();
+void PrintScores(const char* name, const FveSummary& summary);
 
 }  // namespace nla::cli

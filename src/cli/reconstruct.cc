@@ -140,14 +140,21 @@ void RunScore(const Options& options, const CommonOptions& common) {
     predicted.insert(predicted.end(), vectors.begin(), vectors.end());
     progress.Update(static_cast<int64_t>(gold.size()) / reconstructor.d_model());
   }
-  const FveSummary summary = Summarize(predicted, gold, reconstructor.d_model(), common.seed);
+  const int64_t d = reconstructor.d_model();
+  const auto summarize = [&](const std::vector<float>& vectors) { return Summarize(vectors, gold, d, common.seed); };
+  const FveSummary summary = summarize(predicted);
+  const FveSummary shuffled = summarize(ShuffledRows(predicted, d));
+  const FveSummary empty = summarize(RepeatedRow(reconstructor.Run(std::vector<std::string>{""}), reader.row_count()));
   if (common.json) {
-    PrintJson(ToJson(summary));
-  } else {
-    fmt::print("{} rows: FVE {:.3f} raw variance [{:.3f}, {:.3f}], {:.3f} mean norm; cosine {:.3f}; mse {:.4f}\n",
-               summary.n, summary.fve_raw_variance, summary.fve_raw_variance_interval.low,
-               summary.fve_raw_variance_interval.high, summary.fve_mean_norm, summary.cosine_mean, summary.mse);
+    nlohmann::ordered_json out = ToJson(summary);
+    out["floors"] = {{"shuffled", ToJson(shuffled)}, {"empty", ToJson(empty)}};
+    return PrintJson(out);
   }
+  fmt::print("{} rows\n\n", summary.n);
+  PrintScoreHeader();
+  PrintScores("explanations", summary);
+  PrintScores("floor: another row's explanation", shuffled);
+  PrintScores("floor: empty text", empty);
 }
 
 }  // namespace

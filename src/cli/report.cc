@@ -19,20 +19,15 @@ struct Options {
   ReportOptions report;
 };
 
-void PrintRow(const char* name, const FveSummary& s) {
-  fmt::print("{:<34} {:>7.3f}  [{:>6.3f}, {:>6.3f}] {:>9.3f} {:>8.3f} {:>8.4f}\n", name, s.fve_raw_variance,
-             s.fve_raw_variance_interval.low, s.fve_raw_variance_interval.high, s.fve_mean_norm, s.cosine_mean, s.mse);
-}
-
 void PrintText(const ReportCard& card) {
   fmt::print("{} rows, extraction rate {:.3f}, {:.1f} tokens a reply\n\n", card.round_trip.n, card.extraction_rate,
              card.tokens_mean);
-  fmt::print("{:<34} {:>7}  {:<16} {:>9} {:>8} {:>8}\n", "", "FVE raw", "95% interval", "FVE mean", "cosine", "mse");
-  PrintRow("round trip", card.round_trip);
-  if (card.label) PrintRow("labels read by the reconstructor", *card.label);
-  PrintRow("floor: another row's explanation", card.shuffled);
-  PrintRow("floor: reply to a zero vector", card.zero);
-  PrintRow("floor: empty text", card.empty);
+  PrintScoreHeader();
+  PrintScores("round trip", card.round_trip);
+  if (card.label) PrintScores("labels read by the reconstructor", *card.label);
+  PrintScores("floor: another row's explanation", card.shuffled);
+  PrintScores("floor: reply to a zero vector", card.zero);
+  PrintScores("floor: empty text", card.empty);
 }
 
 nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair, const Options& options) {

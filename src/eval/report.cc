@@ -29,26 +29,6 @@ HeldOut ReadRows(const ActivationInput& dataset, const ModelSidecar& actor) {
   return rows;
 }
 
-// The same text for every row.
-std::vector<float> Repeated(const Reconstructor& reconstructor, const std::string& text, size_t rows) {
-  const std::vector<std::string> one = {text};
-  const std::vector<float> vector = reconstructor.Run(one);
-  std::vector<float> all;
-  all.reserve(rows * vector.size());
-  for (size_t i = 0; i < rows; ++i) all.insert(all.end(), vector.begin(), vector.end());
-  return all;
-}
-
-// Row i gets the prediction of row i + n/2: another document's, since rows of a document stand together.
-std::vector<float> Shifted(const std::vector<float>& predicted, int64_t d) {
-  const int64_t n = static_cast<int64_t>(predicted.size()) / d;
-  std::vector<float> shifted(predicted.size());
-  for (int64_t i = 0; i < n; ++i) {
-    std::copy_n(predicted.data() + (i + n / 2) % n * d, d, shifted.data() + i * d);
-  }
-  return shifted;
-}
-
 std::string Tail(const std::string& text, size_t bytes) {
   if (text.size() <= bytes) return text;
   size_t begin = text.size() - bytes;
@@ -98,11 +78,14 @@ ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   card.tokens_mean = static_cast<double>(tokens) / static_cast<double>(n);
   const std::vector<float> predicted = reconstructor.Run(explanations);
   card.round_trip = summarize(predicted);
-  card.shuffled = summarize(Shifted(predicted, d));
+  card.shuffled = summarize(ShuffledRows(predicted, d));
+  const auto floor = [&](const std::string& text) {
+    return summarize(RepeatedRow(reconstructor.Run(std::vector<std::string>{text}), static_cast<int64_t>(n)));
+  };
   const std::vector<float> nothing(d, 0.0F);
   const std::vector<Verbalization> reply = verbalizer.Run(nothing, options.verbalize);
-  card.zero = summarize(Repeated(reconstructor, reply[0].explanation.value_or(""), n));
-  card.empty = summarize(Repeated(reconstructor, "", n));
+  card.zero = floor(reply[0].explanation.value_or(""));
+  card.empty = floor("");
   if (!rows.labels.empty()) card.label = summarize(reconstructor.Run(rows.labels));
   AddExamples(rows, explanations, predicted, options.examples, card);
   return card;

@@ -1,5 +1,4 @@
-// Scores of a round trip. Works on the closed forms that hold once every vector has norm sqrt(d) or zero; leaves the
-// floors (shuffled, zero, empty text) to eval.
+// Scores of a round trip. Works on the closed forms that hold once every vector has norm sqrt(d) or zero.
 #include "nla/metrics.h"
 
 #include <fmt/format.h>
@@ -193,6 +192,20 @@ FveSummary Summarize(std::span<const float> predicted, std::span<const float> go
   summary.fve_mean_norm = Fve(summary.mse, mean_norm);
   Bootstrap(mse, rows, seed, bootstrap_rounds, summary);
   return summary;
+}
+
+std::vector<float> ShuffledRows(std::span<const float> predicted, int64_t d) {
+  const int64_t n = static_cast<int64_t>(predicted.size()) / d;
+  std::vector<float> shuffled(predicted.begin(), predicted.end());
+  std::rotate(shuffled.begin(), shuffled.begin() + n / 2 * d, shuffled.end());
+  return shuffled;
+}
+
+std::vector<float> RepeatedRow(std::span<const float> vector, int64_t n) {
+  std::vector<float> rows;
+  rows.reserve(n * vector.size());
+  for (int64_t i = 0; i < n; ++i) rows.insert(rows.end(), vector.begin(), vector.end());
+  return rows;
 }
 
 }  // namespace nla

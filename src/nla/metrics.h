@@ -40,4 +40,10 @@ struct FveSummary {
 FveSummary Summarize(std::span<const float> predicted, std::span<const float> gold, int64_t d, uint64_t seed = 0,
                      int bootstrap_rounds = 1000);
 
+// Predictions for a floor, which say nothing of the row they stand beside. `predicted` is [n, d] row-major.
+// Row i gets row i + n/2, in a circle: another document's, since rows of a document stand together.
+std::vector<float> ShuffledRows(std::span<const float> predicted, int64_t d);
+// The same vector [d] for n rows.
+std::vector<float> RepeatedRow(std::span<const float> vector, int64_t n);
+
 }  // namespace nla

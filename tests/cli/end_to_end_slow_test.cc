@@ -133,6 +133,7 @@ TEST_F(EndToEnd, VerbalizeReconstructAndScoreAgree) {
   EXPECT_EQ(vector.at("vector").size(), 64U);
   const json scores = with({"score", "--input", road_ / "heldout.parquet"});
   ExpectScores(scores, HeldOutRows());
+  for (const std::string floor : {"shuffled", "empty"}) ExpectScores(scores.at("floors").at(floor), HeldOutRows());
   // Reconstructed vectors in place of the true ones score perfectly.
   const std::string vectors = (out_ / "vectors.parquet").string();
   EXPECT_EQ(with({"reconstruct", "--input", road_ / "heldout.parquet", "--out", vectors}).at("rows"), HeldOutRows());

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -15,6 +14,7 @@
 namespace nla {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 nlohmann::json Golden() {
@@ -112,16 +112,11 @@ TEST(Metrics, RefuseBadInput) {
   EXPECT_THAT(MessageOf([&] { Summarize(good, std::vector<float>{1, 1, 2, 2}, 2); }), HasSubstr("same direction"));
 }
 
-TEST(Metrics, SummaryOfAReportIsQuick) {
-  const int64_t n = 512, d = 576;
-  std::vector<float> gold(n * d), predicted(n * d);
-  for (int64_t i = 0; i < n * d; ++i) {
-    gold[i] = std::sin(0.37f * static_cast<float>(i)) + 1;
-    predicted[i] = std::cos(0.11f * static_cast<float>(i)) + 1;
-  }
-  const auto begun = std::chrono::steady_clock::now();
-  Summarize(predicted, gold, d);
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+TEST(Metrics, FloorsStandBesideOtherRows) {
+  const std::vector<float> rows{1, 2, 3, 4, 5, 6};
+  EXPECT_THAT(ShuffledRows(rows, 2), ElementsAre(3, 4, 5, 6, 1, 2));
+  EXPECT_THAT(ShuffledRows(rows, 1), ElementsAre(4, 5, 6, 1, 2, 3));
+  EXPECT_THAT(RepeatedRow(std::vector<float>{7, 8}, 3), ElementsAre(7, 8, 7, 8, 7, 8));
 }
 
 }  // namespace
