@@ -35,6 +35,9 @@ if(EXISTS ${nla_torch_lib}/libtorch_cuda.so)
 endif()
 # OpenMP carries at::parallel_for; the wheel's own libgomp is the one that loads, by its soname.
 target_compile_options(nla_torch INTERFACE -fopenmp)
+# Selections between floats vectorise only where a comparison may not trap; no result changes. In all layers alike, so
+# that they can share precompiled headers.
+target_compile_options(nla_torch INTERFACE -fno-trapping-math -fno-math-errno)
 target_link_options(nla_torch INTERFACE -fopenmp LINKER:-rpath,${nla_torch_lib})
 
 file(GLOB nla_libarrow ${nla_site}/pyarrow/libarrow.so.*)

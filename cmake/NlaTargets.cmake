@@ -28,15 +28,19 @@ endif()
 # includes what it uses; clang-tidy compiles each without this help.
 set(nla_common_headers <algorithm> <cstdint> <filesystem> <functional> <memory> <optional> <string> <vector>
                        <fmt/format.h> <nlohmann/json.hpp>)
-set(nla_torch_headers <ATen/core/Tensor.h> <torch/csrc/autograd/custom_function.h>)
+set(nla_torch_headers <ATen/core/Tensor.h>)  # autograd's would cost every file that does not use them five seconds
 
-# nla_layer(NAME LINK libs... [PRECOMPILE headers...] [REUSE layer]): static library nla_NAME of src/NAME/**.cc. Its
-# precompiled headers are its own, or those of a layer that is compiled with the same flags.
+# nla_layer(NAME LINK libs... [PRECOMPILE headers...] [REUSE layer] [COLD]): static library nla_NAME of src/NAME/**.cc. Its
+# precompiled headers are its own, or those of a layer that is compiled with the same flags. COLD: a layer that spends its
+# time in others, for which the compiler's optimisation would take longer than it ever saves.
 function(nla_layer name)
-  cmake_parse_arguments(arg "" "REUSE" "LINK;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(arg "COLD" "REUSE" "LINK;PRECOMPILE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   add_library(nla_${name} STATIC ${sources})
   target_link_libraries(nla_${name} PUBLIC ${arg_LINK} PRIVATE nla_warnings)
+  if(arg_COLD)
+    target_compile_options(nla_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
   if(arg_REUSE)
     target_precompile_headers(nla_${name} REUSE_FROM nla_${arg_REUSE})
   elseif(arg_PRECOMPILE)
