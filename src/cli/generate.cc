@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "datagen/sample.h"
-#include "model/generator.h"
+#include "engine/run_requests.h"
 
 namespace nla::cli {
 namespace {
@@ -28,23 +28,24 @@ void GenerateOne(const LanguageModel& model, const Options& options, const Commo
   if (ids.empty()) FailUsage({.where = "PROMPT", .what = "is empty", .wanted = "at least one token"});
   SamplingOptions sampling = options.sample.sampling;
   for (const TokenId id : model.chat.StopIds(model.tokenizer)) sampling.stop_ids.push_back(id);
-  Generator generator(model.decoder, sampling, 1);
-  generator.Run(
-      1,
+  Engine engine(model.decoder, model.tokenizer, {.max_running = 1});
+  RunRequests(
+      engine, 1,
       [&](int64_t) {
-        return GenerationRequest{model.decoder.Embed(ids), common.seed};
+        return EngineRequest{.prompt_TD = model.decoder.Embed(ids), .sampling = sampling, .seed = common.seed};
       },
-      [&](int64_t, const Generation& result) {
+      [&](int64_t, const Reply& result) {
         const std::string text = model.tokenizer.Decode(result.ids);
         if (!common.json) {
           std::cout << text << "\n";
           return;
         }
-        nlohmann::ordered_json printed = {{"text", text},
-                                          {"ids", result.ids},
-                                          {"logprobs", result.logprobs},
-                                          {"finish_reason", result.reason == FinishReason::kStop ? "stop" : "length"},
-                                          {"prompt_tokens", ids.size()}};
+        nlohmann::ordered_json printed = {
+            {"text", text},
+            {"ids", result.ids},
+            {"logprobs", result.logprobs},
+            {"finish_reason", result.finish.reason == FinishReason::kStop ? "stop" : "length"},
+            {"prompt_tokens", ids.size()}};
         if (!options.raw && model.chat.uses_date()) printed["chat_date"] = model.chat.date();
         PrintJson(printed);
       });

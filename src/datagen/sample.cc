@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/progress.h"
-#include "model/generator.h"
+#include "engine/run_requests.h"
 
 namespace nla {
 namespace {
@@ -127,18 +127,20 @@ SampleReport SampleCorpus(const LanguageModel& model, const SampleOptions& optio
   }
   SamplingOptions sampling = options.sampling;
   for (const TokenId id : model.chat.StopIds(model.tokenizer)) sampling.stop_ids.push_back(id);
-  Generator generator(model.decoder, sampling, options.slots);
+  Engine engine(model.decoder, model.tokenizer, {.max_running = options.slots});
   Progress progress("sample", "texts", static_cast<int64_t>(prompts.size()));
   progress.StartAt(static_cast<int64_t>(partial.done().size()));
   SampleReport report;
-  generator.Run(
-      static_cast<int64_t>(open.size()),
+  RunRequests(
+      engine, static_cast<int64_t>(open.size()),
       [&](int64_t i) {
         const std::vector<ChatMessage> messages = {{"user", prompts[open[i]]}};
         const std::vector<TokenId> ids = model.chat.Encode(model.tokenizer, messages, true);
-        return GenerationRequest{model.decoder.Embed(ids), options.seed * 1000003 + static_cast<uint64_t>(open[i])};
+        return EngineRequest{.prompt_TD = model.decoder.Embed(ids),
+                             .sampling = sampling,
+                             .seed = options.seed * 1000003 + static_cast<uint64_t>(open[i])};
       },
-      [&](int64_t i, Generation result) {
+      [&](int64_t i, const Reply& result) {
         ordered_json line = {{"index", open[i]}, {"prompt", prompts[open[i]]}};
         line["text"] = model.tokenizer.Decode(result.ids);
         line["tokens"] = result.ids.size();

@@ -174,31 +174,24 @@ void SoftmaxBackwardRows(const at::Tensor& probabilities, at::Tensor& grad, floa
 }
 
 // The batch as groups: the in-batch prefix by itself, then all segments.
-std::vector<Group> GroupsOf(const PackedBatch& batch, bool stored_prefix) {
+std::vector<Group> GroupsOf(const PackedBatch& batch) {
   std::vector<Group> groups;
-  if (batch.prefix > 0 && !stored_prefix) groups.push_back({0, batch.prefix, {0}, {batch.prefix}});
-  Group segments{batch.prefix, *std::max_element(batch.lengths.begin(), batch.lengths.end()), batch.starts(),
-                 batch.lengths};
-  if (stored_prefix) {
-    for (int64_t& start : segments.starts) start -= batch.prefix;
-  }
-  groups.push_back(std::move(segments));
+  if (batch.prefix > 0) groups.push_back({0, batch.prefix, {0}, {batch.prefix}});
+  groups.push_back(
+      {batch.prefix, *std::max_element(batch.lengths.begin(), batch.lengths.end()), batch.starts(), batch.lengths});
   return groups;
 }
 
 struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFunction> {
   // The probabilities are kept for the backward; gathered queries, keys and values are made again there.
   static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k, const Variable& v,
-                          const AttentionLayout& layout, const AttentionRule& rule) {
-    const PackedBatch& batch = layout.batch;
-    const StoredPrefix& stored = layout.prefix;
-    const bool has_stored = stored.keys_PGd.defined();
+                          const PackedBatch& batch, const AttentionRule& rule) {
     const Heads heads{q.size(1), k.size(1), q.size(2)};
     at::Tensor out = at::empty_like(q);
     tensor_list saved = {q, k, v};
-    const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
-    const at::Tensor prefix_v = has_stored ? stored.values_PGd : v.narrow(0, 0, batch.prefix);
-    for (const Group& group : GroupsOf(batch, has_stored)) {
+    const at::Tensor prefix_k = k.narrow(0, 0, batch.prefix);
+    const at::Tensor prefix_v = v.narrow(0, 0, batch.prefix);
+    for (const Group& group : GroupsOf(batch)) {
       ops::DispatchCompute(q.scalar_type(), [&](auto t) {
         using T = decltype(t);
         const at::Tensor keys = GatherKeys<T>(k, prefix_k, group, heads);
@@ -212,7 +205,6 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
     ctx->saved_data["prefix"] = batch.prefix;
     ctx->saved_data["lengths"] = batch.lengths;
     ctx->saved_data["scale"] = rule.scale;
-    NLA_CHECK(!has_stored || !(q.requires_grad() || k.requires_grad()));
     return out;
   }
 
@@ -232,7 +224,7 @@ struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFuncti
     at::Tensor shared_v = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
     const at::Tensor grad = grads[0].contiguous();
     size_t index = 3;
-    for (const Group& group : GroupsOf(batch, false)) {
+    for (const Group& group : GroupsOf(batch)) {
       const at::Tensor& probabilities = saved[index++];
       ops::DispatchCompute(q.scalar_type(), [&](auto t) {
         using T = decltype(t);
@@ -293,17 +285,13 @@ at::Tensor FlashSegment(const at::Tensor& q, const at::Tensor& k, const at::Tens
   return at::cat(parts);
 }
 
-at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionLayout& layout,
+at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedBatch& batch,
                           const AttentionRule& rule) {
-  const PackedBatch& batch = layout.batch;
-  const StoredPrefix& stored = layout.prefix;
-  const bool has_stored = stored.keys_PGd.defined();
-  const at::Tensor prefix_k = has_stored ? stored.keys_PGd : k.narrow(0, 0, batch.prefix);
-  const at::Tensor prefix_v = has_stored ? stored.values_PGd : v.narrow(0, 0, batch.prefix);
+  const at::Tensor prefix_k = k.narrow(0, 0, batch.prefix);
+  const at::Tensor prefix_v = v.narrow(0, 0, batch.prefix);
   tensor_list parts;
-  if (batch.prefix > 0 && !has_stored)
-    parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0, rule));
-  int64_t begin = has_stored ? 0 : batch.prefix;
+  if (batch.prefix > 0) parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0, rule));
+  int64_t begin = batch.prefix;
   for (const int64_t n : batch.lengths) {
     at::Tensor keys = k.narrow(0, begin, n);
     at::Tensor values = v.narrow(0, begin, n);
@@ -320,13 +308,12 @@ at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
 }  // namespace
 
 at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, const at::Tensor& v_TGd,
-                           const AttentionLayout& layout, const AttentionRule& rule) {
-  const PackedBatch& batch = layout.batch;
+                           const PackedBatch& batch, const AttentionRule& rule) {
   NLA_CHECK(!batch.lengths.empty());
   const int64_t rows = batch.rows() - batch.prefix;
   const bool padded = rows <= kPaddedMeanLength * static_cast<int64_t>(batch.lengths.size());
-  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), layout, rule)
-                                : FlashAttention(q_THd, k_TGd, v_TGd, layout, rule);
+  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), batch, rule)
+                                : FlashAttention(q_THd, k_TGd, v_TGd, batch, rule);
   return out.reshape({q_THd.size(0), q_THd.size(1) * q_THd.size(2)});
 }
 

@@ -1,5 +1,5 @@
-// Causal grouped-query attention over packed rows with an optional shared prefix, differentiable; and the decode kernel
-// over a KV cache. The projections and rope are decoder.cc's.
+// Causal grouped-query attention over packed rows with an optional shared prefix, differentiable; and the same over
+// pages of keys and values. The projections and rope are decoder.cc's.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,14 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "model/kv_pages.h"
 #include "model/packed_batch.h"
 
 namespace nla {
-
-// A shared prefix whose keys and values were computed before; undefined tensors: the prefix, if any, is in the batch.
-struct StoredPrefix {
-  at::Tensor keys_PGd, values_PGd;
-};
 
 // What a block's rows see and how scores are scaled.
 struct AttentionRule {
@@ -23,24 +19,14 @@ struct AttentionRule {
   int64_t window = 0;  // tokens a row sees, itself among them; 0: all before it
 };
 
-// How the rows of a call lie. Borrows the batch.
-struct AttentionLayout {
-  const PackedBatch& batch;
-  StoredPrefix prefix = {};  // where given, the rows are the segments' alone
-};
-
 // q_THd, k_TGd, v_TGd in the compute dtype -> [T, H·d]. Short segments are computed together as padded matrices
 // (attention only; nothing else is padded), long ones one by one.
 at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, const at::Tensor& v_TGd,
-                           const AttentionLayout& layout, const AttentionRule& rule);
+                           const PackedBatch& batch, const AttentionRule& rule);
 
-// Rows of a KV cache: query row i belongs to slots[i], of which lengths[i] tokens are stored, its own the last.
-struct CacheRows {
-  std::span<const int64_t> slots, lengths;
-};
-
-// One query row per slot against its cache slab: q_BHd, slabs [slots, G, capacity, d] -> [B, H·d]. No gradient.
-at::Tensor DecodeAttention(const at::Tensor& q_BHd, const at::Tensor& keys, const at::Tensor& values,
-                           const CacheRows& rows, const AttentionRule& rule);
+// Every new row of `sequences` against all tokens of its sequence up to itself, whose keys and values are stored in
+// `block`: q_THd -> [T, H·d]. No gradient. A row's result does not depend on what else is in the call.
+at::Tensor PagedAttention(const at::Tensor& q_THd, const KvPages& cache, int64_t block,
+                          std::span<const PagedRows> sequences, const AttentionRule& rule);
 
 }  // namespace nla

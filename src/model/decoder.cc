@@ -16,12 +16,10 @@ namespace nla {
 namespace {
 
 // A segment's rows continue the prefix: position = prefix + offset in the segment.
-std::vector<int64_t> PositionsOf(const PackedBatch& batch, bool prefix_in_batch) {
+std::vector<int64_t> PositionsOf(const PackedBatch& batch) {
   std::vector<int64_t> positions;
   positions.reserve(batch.rows());
-  if (prefix_in_batch) {
-    for (int64_t i = 0; i < batch.prefix; ++i) positions.push_back(i);
-  }
+  for (int64_t i = 0; i < batch.prefix; ++i) positions.push_back(i);
   for (const int64_t length : batch.lengths) {
     for (int64_t i = 0; i < length; ++i) positions.push_back(batch.prefix + i);
   }
@@ -100,77 +98,36 @@ std::vector<ops::RopeAngles> Decoder::Angles(const std::vector<int64_t>& positio
 }
 
 at::Tensor Decoder::Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook) const {
-  CheckLength(batch);
+  for (const int64_t length : batch.lengths) CheckLength(batch.prefix + length);
   const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    return PackedAttention(q, k, v, {batch}, Rule(block));
+    return PackedAttention(q, k, v, batch, Rule(block));
   };
-  return RunBlocks(std::move(hidden_TD), PositionsOf(batch, true), attend, hook);
+  return RunBlocks(std::move(hidden_TD), PositionsOf(batch), attend, hook);
 }
 
-at::Tensor Decoder::Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCache& cache,
-                            std::span<const int64_t> slots, const PrefixKeys* prefix) const {
-  CheckLength(batch);
-  NLA_CHECK(slots.size() == batch.lengths.size());
-  NLA_CHECK(prefix == nullptr || prefix->length == batch.prefix);
-  const int64_t first = prefix == nullptr ? batch.prefix : 0;  // row where the segments begin
-  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    StoredPrefix stored;
-    if (prefix != nullptr) stored = {prefix->keys_PGd[block], prefix->values_PGd[block]};
-    const at::Tensor shared_k = prefix == nullptr ? k.narrow(0, 0, batch.prefix) : stored.keys_PGd;
-    const at::Tensor shared_v = prefix == nullptr ? v.narrow(0, 0, batch.prefix) : stored.values_PGd;
-    int64_t begin = first;
-    for (size_t i = 0; i < slots.size(); ++i) {
-      if (batch.prefix > 0) cache.Store(block, slots[i], 0, shared_k, shared_v);
-      const int64_t n = batch.lengths[i];
-      cache.Store(block, slots[i], batch.prefix, k.narrow(0, begin, n), v.narrow(0, begin, n));
-      begin += n;
-    }
-    return PackedAttention(q, k, v, {batch, stored}, Rule(block));
-  };
-  at::Tensor out = RunBlocks(std::move(hidden_TD), PositionsOf(batch, prefix == nullptr), attend, nullptr);
-  for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], batch.prefix + batch.lengths[i]);
-  return out;
-}
-
-PrefixKeys Decoder::ComputePrefix(const at::Tensor& hidden_PD) const {
-  PrefixKeys prefix{hidden_PD.size(0), {}, {}};
-  const PackedBatch batch{0, {prefix.length}};
-  const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    prefix.keys_PGd.push_back(k.contiguous());
-    prefix.values_PGd.push_back(v.contiguous());
-    return PackedAttention(q, k, v, {batch}, Rule(block));
-  };
-  RunBlocks(hidden_PD, PositionsOf(batch, true), attend, nullptr);
-  return prefix;
-}
-
-at::Tensor Decoder::Step(at::Tensor hidden_BD, KvCache& cache, std::span<const int64_t> slots) const {
+at::Tensor Decoder::Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache) const {
   std::vector<int64_t> positions;
-  std::vector<int64_t> lengths;
-  for (const int64_t slot : slots) {
-    positions.push_back(cache.length(slot));
-    lengths.push_back(cache.length(slot) + 1);
-    NLA_CHECK(lengths.back() <= cache.capacity() && lengths.back() <= spec_.max_positions);
+  positions.reserve(hidden_TD.size(0));
+  for (const PagedRows& sequence : sequences) {
+    const int64_t end = sequence.stored + sequence.rows;
+    CheckLength(end);
+    NLA_CHECK(sequence.rows > 0 && end <= static_cast<int64_t>(sequence.pages.size()) * kPageTokens);
+    for (int64_t i = sequence.stored; i < end; ++i) positions.push_back(i);
   }
   const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    cache.StoreRows(block, slots, positions, k, v);
-    return DecodeAttention(q, cache.keys(block), cache.values(block), {slots, lengths}, Rule(block));
+    cache.Store(block, sequences, k, v);
+    return PagedAttention(q, cache, block, sequences, Rule(block));
   };
-  at::Tensor out = RunBlocks(std::move(hidden_BD), positions, attend, nullptr);
-  for (size_t i = 0; i < slots.size(); ++i) cache.set_length(slots[i], lengths[i]);
-  return out;
+  return RunBlocks(std::move(hidden_TD), positions, attend, nullptr);
 }
 
-void Decoder::CheckLength(const PackedBatch& batch) const {
-  for (const int64_t length : batch.lengths) {
-    if (batch.prefix + length > spec_.max_positions) {
-      Fail({.where = "sequence",
-            .what = "too long for the model",
-            .found = std::to_string(batch.prefix + length) + " tokens",
-            .wanted = "at most " + std::to_string(spec_.max_positions),
-            .mend = "Shorten the text"});
-    }
-  }
+void Decoder::CheckLength(int64_t tokens) const {
+  if (tokens <= spec_.max_positions) return;
+  Fail({.where = "sequence",
+        .what = "too long for the model",
+        .found = std::to_string(tokens) + " tokens",
+        .wanted = "at most " + std::to_string(spec_.max_positions),
+        .mend = "Shorten the text"});
 }
 
 at::Tensor Decoder::FinalNorm(const at::Tensor& hidden_RD) const {

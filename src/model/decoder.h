@@ -1,5 +1,6 @@
 // The decoder: the one forward path that extraction, generation, scoring and training share.
-// Weights come from a checkpoint directory; adapters can be laid over them. Sampling is generator.h's.
+// Weights come from a checkpoint directory; adapters can be laid over them. Sampling is sampler.h's, batching
+// engine/'s.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +12,7 @@
 #include <vector>
 
 #include "model/attention.h"
-#include "model/kv_cache.h"
+#include "model/kv_pages.h"
 #include "model/lora.h"
 #include "model/ops/rms_norm.h"
 #include "model/ops/rope.h"
@@ -54,14 +55,10 @@ class Decoder {
   // The residual stream after the last loaded block, fp32 [T, D], before the final norm. `hidden_TD` are input
   // embeddings.
   at::Tensor Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook = nullptr) const;
-  // The same, writing keys and values of every segment to its slot of the cache. `prefix` holds the keys and values of
-  // a prefix computed before: then batch.prefix equals its length and the rows begin with the segments.
-  at::Tensor Prefill(at::Tensor hidden_TD, const PackedBatch& batch, KvCache& cache, std::span<const int64_t> slots,
-                     const PrefixKeys* prefix = nullptr) const;
-  // Keys and values of a prompt's start, to be shared by later Prefill calls.
-  PrefixKeys ComputePrefix(const at::Tensor& hidden_PD) const;
-  // One further token for each slot: hidden_BD are the tokens' embeddings, [B, D] in the order of `slots`.
-  at::Tensor Step(at::Tensor hidden_BD, KvCache& cache, std::span<const int64_t> slots) const;
+  // The same for new rows of several sequences, one sequence after another in hidden_TD, whose earlier keys and values
+  // are in `cache`; theirs are added to it. No gradient. Prompts, parts of prompts and single tokens may stand in one
+  // call.
+  at::Tensor Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache) const;
 
   // Final norm of residual rows, [R, D] in the compute dtype; and logits of such rows, [R, V] in the compute dtype.
   at::Tensor FinalNorm(const at::Tensor& hidden_RD) const;
@@ -99,7 +96,7 @@ class Decoder {
   std::vector<ops::RopeAngles> Angles(const std::vector<int64_t>& positions_T) const;
   ops::NormOptions Norm() const { return {spec_.norm_eps, spec_.norm_offset}; }
   AttentionRule Rule(int64_t block) const { return {spec_.attention_scale, spec_.blocks[block].window}; }
-  void CheckLength(const PackedBatch& batch) const;
+  void CheckLength(int64_t tokens) const;
   at::Tensor& Slot(const TensorFacts& facts);
   at::Tensor Apply(const Block& block, int linear, const at::Tensor& input_TX) const;
 

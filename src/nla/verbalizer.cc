@@ -1,9 +1,9 @@
-// Verbalization: one prefix for all, then the marker row and the prompt's tail per activation.
+// Verbalization: one request an activation. The engine computes the prompt's beginning, equal in all, once.
 #include "nla/verbalizer.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/full.h>
 #include <fmt/format.h>
 
 #include "base/fail.h"
@@ -19,40 +19,41 @@ Verbalizer Verbalizer::Load(const RoleSource& source) {
   return {std::move(role), std::move(prompt)};
 }
 
+at::Tensor Verbalizer::PromptRows(std::span<const float> activation) const {
+  const at::NoGradGuard no_grad;
+  NLA_CHECK(static_cast<int64_t>(activation.size()) == d_model());
+  const at::Tensor vector_1D = at::from_blob(const_cast<float*>(activation.data()), {1, d_model()}, at::kFloat);
+  return Inject(role_.decoder.Embed(prompt_.ids), vector_1D, at::full({1}, prompt_.site, at::kLong),
+                {role_.sidecar.injection_rule, role_.sidecar.injection_scale});
+}
+
 void Verbalizer::Run(std::span<const float> activations, const VerbalizeOptions& options,
                      const std::function<void(Verbalization)>& done) const {
-  const at::NoGradGuard no_grad;
   const int64_t d = d_model();
   NLA_CHECK(activations.size() % d == 0 && options.samples > 0);
   const auto rows = static_cast<int64_t>(activations.size()) / d;
   if (rows == 0) return;
-  const at::Tensor vectors_ND = at::from_blob(const_cast<float*>(activations.data()), {rows, d}, at::kFloat);
-  const InjectionOptions injection{role_.sidecar.injection_rule, role_.sidecar.injection_scale};
-  CheckFinite(vectors_ND);  // all rows before work on the first begins
-  const std::span<const TokenId> ids(prompt_.ids);
-  const at::Tensor tail_TD = role_.decoder.Embed(ids.subspan(prompt_.site));
-  const at::Tensor first_row = at::zeros({1}, at::kLong);
-
+  // All rows before work on the first begins.
+  CheckFinite(at::from_blob(const_cast<float*>(activations.data()), {rows, d}, at::kFloat));
   SamplingOptions sampling = options.sampling;
-  for (const TokenId id : role_.chat.StopIds(role_.tokenizer)) sampling.stop_ids.push_back(id);
-  Generator generator(role_.decoder, sampling, options.slots);
-  generator.SetPrefix(ids.first(prompt_.site));
-  generator.Run(
-      rows * options.samples,
+  for (const TokenId id : StopIds()) sampling.stop_ids.push_back(id);
+  Engine engine(role_.decoder, role_.tokenizer, {.max_running = options.slots});
+  RunRequests(
+      engine, rows * options.samples,
       [&](int64_t i) {
-        const at::Tensor vector_1D = vectors_ND.narrow(0, i / options.samples, 1);
-        return GenerationRequest{Inject(tail_TD, vector_1D, first_row, injection),
-                                 options.seed * 0x9e3779b97f4a7c15U + static_cast<uint64_t>(i)};
+        return EngineRequest{.prompt_TD = PromptRows(activations.subspan(i / options.samples * d, d)),
+                             .sampling = sampling,
+                             .seed = options.seed * 0x9e3779b97f4a7c15U + static_cast<uint64_t>(i)};
       },
-      [&](int64_t i, Generation result) {
+      [&](int64_t i, Reply reply) {
         Verbalization out;
         out.index = i / options.samples;
         out.sample = i % options.samples;
-        out.raw = role_.tokenizer.Decode(result.ids, /*skip_special=*/false);
+        out.raw = role_.tokenizer.Decode(reply.ids, /*skip_special=*/false);
         out.explanation = ExtractExplanation(out.raw);
-        out.finish_reason = result.reason;
-        for (const float logprob : result.logprobs) out.logprob += logprob;
-        out.ids = std::move(result.ids);
+        out.finish_reason = reply.finish.reason;
+        for (const float logprob : reply.logprobs) out.logprob += logprob;
+        out.ids = std::move(reply.ids);
         done(std::move(out));
       });
 }

@@ -1,4 +1,4 @@
-// The verbalizer (AV) at work: activations to explanations with the built-in generator.
+// The verbalizer (AV) at work: activations to explanations with the built-in engine.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "model/generator.h"
+#include "engine/run_requests.h"
 #include "nla/injection.h"
 #include "nla/prompt.h"
 #include "nla/role_checkpoint.h"
@@ -44,6 +44,12 @@ class Verbalizer {
   // The same, all in order: sample j of row i at i·samples + j.
   std::vector<Verbalization> Run(std::span<const float> activations, const VerbalizeOptions& options) const;
 
+  // The prompt with one activation [d] in it, as an engine over role().decoder takes it: input embeddings [T, D].
+  at::Tensor PromptRows(std::span<const float> activation) const;
+  // Tokens that end a reply.
+  std::vector<TokenId> StopIds() const { return role_.chat.StopIds(role_.tokenizer); }
+
+  const RoleCheckpoint& role() const { return role_; }
   const ModelSidecar& sidecar() const { return role_.sidecar; }
   int64_t d_model() const { return role_.sidecar.d_model; }
 

@@ -55,7 +55,7 @@ TEST_P(WindowTest, EqualsAttentionWrittenOut) {
   const PackedBatch batch{0, {GetParam()}};
   for (const int64_t window : {0, 1, 7, 19, 20, 300}) {
     const AttentionRule rule{.scale = 0.3, .window = window};
-    EXPECT_LT(RelativeError(PackedAttention(rows.q, rows.k, rows.v, {batch}, rule), WrittenOut(rows, rule)), 1e-5)
+    EXPECT_LT(RelativeError(PackedAttention(rows.q, rows.k, rows.v, batch, rule), WrittenOut(rows, rule)), 1e-5)
         << window;
   }
 }
@@ -63,10 +63,10 @@ TEST_P(WindowTest, EqualsAttentionWrittenOut) {
 TEST_P(WindowTest, LargerThanTheSequenceChangesNothing) {
   const Rows rows = RandomRows(GetParam());
   const PackedBatch batch{0, {GetParam()}};
-  const at::Tensor full = PackedAttention(rows.q, rows.k, rows.v, {batch}, {.scale = 0.3, .window = 0});
+  const at::Tensor full = PackedAttention(rows.q, rows.k, rows.v, batch, {.scale = 0.3, .window = 0});
   for (const int64_t more : {0, 1, 1000}) {
     const AttentionRule rule{.scale = 0.3, .window = GetParam() + more};
-    EXPECT_EQ(RelativeError(PackedAttention(rows.q, rows.k, rows.v, {batch}, rule), full), 0);
+    EXPECT_EQ(RelativeError(PackedAttention(rows.q, rows.k, rows.v, batch, rule), full), 0);
   }
 }
 
@@ -77,17 +77,13 @@ TEST_P(WindowTest, SlidesOverASharedPrefix) {
   const PackedBatch batch{prefix, {n, n}};
   for (const int64_t window : {3, 12, 280}) {
     const AttentionRule rule{.scale = 0.3, .window = window};
-    const at::Tensor out = PackedAttention(rows.q, rows.k, rows.v, {batch}, rule);
-    const Rows own = Slice(rows, prefix, 2 * n);
-    const StoredPrefix stored{rows.k.narrow(0, 0, prefix).contiguous(), rows.v.narrow(0, 0, prefix).contiguous()};
-    const at::Tensor with_stored = PackedAttention(own.q, own.k, own.v, {batch, stored}, rule);
+    const at::Tensor out = PackedAttention(rows.q, rows.k, rows.v, batch, rule);
     for (int64_t s = 0; s < 2; ++s) {
       const Rows start = Slice(rows, 0, prefix);
       const Rows segment = Slice(rows, prefix + s * n, n);
       const Rows whole = {at::cat({start.q, segment.q}), at::cat({start.k, segment.k}), at::cat({start.v, segment.v})};
       const at::Tensor wanted = WrittenOut(whole, rule).narrow(0, prefix, n);
       EXPECT_LT(RelativeError(out.narrow(0, prefix + s * n, n), wanted), 1e-5) << window;
-      EXPECT_LT(RelativeError(with_stored.narrow(0, s * n, n), wanted), 1e-5) << window;
     }
   }
 }
@@ -103,27 +99,54 @@ TEST_P(WindowTest, GradientsEqualThoseOfAttentionWrittenOut) {
     return std::vector<at::Tensor>{leaves.q.grad(), leaves.k.grad(), leaves.v.grad()};
   };
   const PackedBatch batch{0, {GetParam()}};
-  const auto found = gradients([&](const Rows& r) { return PackedAttention(r.q, r.k, r.v, {batch}, rule); });
+  const auto found = gradients([&](const Rows& r) { return PackedAttention(r.q, r.k, r.v, batch, rule); });
   const auto wanted = gradients([&](const Rows& r) { return WrittenOut(r, rule); });
   for (size_t i = 0; i < wanted.size(); ++i) EXPECT_LT(RelativeError(found[i], wanted[i]), 1e-5) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(PaddedAndFlash, WindowTest, ::testing::Values(20, 700));
 
-TEST(DecodeWindow, SeesTheLastTokensAlone) {
-  const Rows rows = RandomRows(30);
-  const int64_t capacity = 40;
-  at::Tensor keys = at::zeros({2, kGroups, capacity, kWidth});
-  at::Tensor values = at::zeros({2, kGroups, capacity, kWidth});
-  keys.select(0, 1).narrow(1, 0, 30).copy_(rows.k.transpose(0, 1));
-  values.select(0, 1).narrow(1, 0, 30).copy_(rows.v.transpose(0, 1));
-  const std::vector<int64_t> slots = {1};
-  const std::vector<int64_t> lengths = {30};
-  for (const int64_t window : {0, 1, 6, 30, 31}) {
+// A cache of one block whose only heads are these tests'.
+KvPages Pages(int64_t pages) {
+  ModelSpec spec;
+  spec.n_blocks = 1;
+  spec.n_kv_heads = kGroups;
+  spec.d_head = kWidth;
+  return {spec, 1, pages, at::kFloat};
+}
+
+TEST(PagedAttention, EqualsAttentionWrittenOut) {
+  const Rows rows = RandomRows(70);
+  KvPages cache = Pages(9);
+  const std::vector<int32_t> pages = {4, 8, 0, 3, 5};
+  for (const int64_t window : {0, 1, 6, 16, 33, 70, 71}) {
     const AttentionRule rule{.scale = 0.3, .window = window};
-    const at::Tensor out = DecodeAttention(rows.q.narrow(0, 29, 1).contiguous(), keys, values, {slots, lengths}, rule);
-    EXPECT_LT(RelativeError(out, WrittenOut(rows, rule).narrow(0, 29, 1)), 1e-5) << window;
+    const at::Tensor wanted = WrittenOut(rows, rule);
+    for (int64_t begin = 0; begin < 70;) {
+      const int64_t n = std::min<int64_t>(70 - begin, begin < 40 ? 20 : 1);
+      const PagedRows sequence{pages, begin, n};
+      const Rows part = Slice(rows, begin, n);
+      cache.Store(0, {&sequence, 1}, part.k, part.v);
+      const at::Tensor out = PagedAttention(part.q, cache, 0, {&sequence, 1}, rule);
+      EXPECT_LT(RelativeError(out, wanted.narrow(0, begin, n)), 1e-5) << window;
+      begin += n;
+    }
   }
+}
+
+TEST(PagedAttention, ARowDoesNotDependOnItsCompany) {
+  const AttentionRule rule{.scale = 0.3, .window = 0};
+  const Rows rows = RandomRows(60);
+  KvPages cache = Pages(6);
+  const std::vector<int32_t> pages[2] = {{1, 0}, {5, 2, 3}};
+  const PagedRows both[2] = {{pages[0], 0, 20}, {pages[1], 0, 40}};
+  cache.Store(0, both, rows.k, rows.v);
+  const at::Tensor together = PagedAttention(rows.q, cache, 0, both, rule);
+  const at::Tensor first = PagedAttention(rows.q.narrow(0, 0, 20), cache, 0, {both, 1}, rule);
+  const at::Tensor second = PagedAttention(rows.q.narrow(0, 20, 40), cache, 0, {both + 1, 1}, rule);
+  EXPECT_TRUE(together.equal(at::cat({first, second})));
+  const PagedRows last{pages[1], 39, 1};
+  EXPECT_TRUE(PagedAttention(rows.q.narrow(0, 59, 1), cache, 0, {&last, 1}, rule).equal(second.narrow(0, 39, 1)));
 }
 
 }  // namespace

@@ -148,23 +148,35 @@ TEST_P(DecoderTest, CachedStepsEqualTheWholeForward) {
   const at::NoGradGuard no_grad;
   const auto ids = GoldenIds(golden_, "seq1.ids");
   const at::Tensor whole = decoder_.Forward(decoder_.Embed(ids), {0, {23}});
-  const std::span<const TokenId> all(ids);
-  const PrefixKeys prefix = decoder_.ComputePrefix(decoder_.Embed(all.first(6)));
-  KvCache cache(decoder_.spec(), decoder_.blocks(), 4, 32, decoder_.compute());
-  // Slots 3 and 1 hold the same sequence cut at different lengths; both continue token by token.
-  const std::vector<int64_t> slots = {3, 1};
-  std::vector<TokenId> rows(ids.begin() + 6, ids.begin() + 15);
-  rows.insert(rows.end(), ids.begin() + 6, ids.begin() + 10);
-  decoder_.Prefill(decoder_.Embed(rows), {6, {9, 4}}, cache, slots, &prefix);
-  EXPECT_EQ(cache.length(3), 15);
-  EXPECT_EQ(cache.length(1), 10);
+  KvPages cache(decoder_.spec(), decoder_.blocks(), 8, decoder_.compute());
+  // Two sequences of the same ids, in pages that lie in any order, read in pieces and continued token by token
+  // together.
+  const std::vector<int32_t> pages[2] = {{5, 2}, {0, 7}};
+  int64_t stored[2] = {0, 0};
   const double tolerance = GetParam().dtype == at::kFloat ? 1e-5 : 2 * GetParam().tolerance;  // both sides are rounded
-  for (int64_t step = 0; step < 8; ++step) {
-    const std::vector<TokenId> next = {ids[15 + step], ids[10 + step]};
-    const at::Tensor out = decoder_.Step(decoder_.Embed(next), cache, slots);
-    EXPECT_LT(RelativeError(out[0], whole[15 + step]), tolerance);
-    EXPECT_LT(RelativeError(out[1], whole[10 + step]), tolerance);
-  }
+  const auto extend = [&](int64_t first, int64_t second) {
+    std::vector<TokenId> rows;
+    std::vector<PagedRows> sequences;
+    std::vector<at::Tensor> wanted;
+    const int64_t counts[2] = {first, second};
+    for (int i = 0; i < 2; ++i) {
+      if (counts[i] == 0) continue;
+      rows.insert(rows.end(), ids.begin() + stored[i], ids.begin() + stored[i] + counts[i]);
+      sequences.push_back({pages[i], stored[i], counts[i]});
+      wanted.push_back(whole.narrow(0, stored[i], counts[i]));
+      stored[i] += counts[i];
+    }
+    EXPECT_LT(RelativeError(decoder_.Extend(decoder_.Embed(rows), sequences, cache), at::cat(wanted)), tolerance);
+  };
+  extend(6, 0);
+  extend(9, 10);
+  for (int step = 0; step < 8; ++step) extend(1, 1);
+  // A page that begins alike is as good as one that was computed.
+  cache.CopyPage(5, 3, 9);
+  const std::vector<int32_t> copied = {3, 6};
+  const PagedRows rest{copied, 9, 14};
+  const at::Tensor out = decoder_.Extend(decoder_.Embed(std::span(ids).subspan(9, 14)), std::span(&rest, 1), cache);
+  EXPECT_LT(RelativeError(out, whole.narrow(0, 9, 14)), tolerance);
 }
 
 TEST_P(DecoderTest, LongSegmentsTakeAnotherKernelAndAgree) {

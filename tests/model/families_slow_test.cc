@@ -77,14 +77,16 @@ TEST_P(WideFamily, DecodingPastTheWindowEqualsTransformersCache) {
   const at::Tensor wanted = Wanted("cached.logits");
   const auto ids = GoldenIds(golden_, "seq1.ids");
   const std::span<const TokenId> all = std::span(ids).first(wanted.size(0));
-  const PrefixKeys prefix = decoder_.ComputePrefix(decoder_.Embed(all.first(10)));
-  KvCache cache(decoder_.spec(), decoder_.blocks(), 2, 128, decoder_.compute());
-  const std::vector<int64_t> slots = {1};
-  const at::Tensor start = decoder_.Prefill(decoder_.Embed(all.subspan(10, 5)), {10, {5}}, cache, slots, &prefix);
-  std::vector<at::Tensor> logits = {decoder_.Logits(decoder_.FinalNorm(start))};
-  for (size_t i = 15; i < all.size(); ++i) {
-    logits.push_back(
-        decoder_.Logits(decoder_.FinalNorm(decoder_.Step(decoder_.Embed(all.subspan(i, 1)), cache, slots))));
+  KvPages cache(decoder_.spec(), decoder_.blocks(), 8, decoder_.compute());
+  const std::vector<int32_t> pages = {3, 1, 7, 5, 0, 2, 4, 6};
+  const auto extend = [&](int64_t stored, int64_t rows) {
+    const PagedRows sequence{pages, stored, rows};
+    return decoder_.Extend(decoder_.Embed(all.subspan(stored, rows)), std::span(&sequence, 1), cache);
+  };
+  extend(0, 10);
+  std::vector<at::Tensor> logits = {decoder_.Logits(decoder_.FinalNorm(extend(10, 5)))};
+  for (int64_t i = 15; i < wanted.size(0); ++i) {
+    logits.push_back(decoder_.Logits(decoder_.FinalNorm(extend(i, 1))));
   }
   EXPECT_LT(RelativeError(at::cat(logits), wanted.slice(0, 10)), kTolerance);
 }

@@ -9,7 +9,7 @@
 #include <map>
 #include <optional>
 
-#include "model/generator.h"
+#include "engine/run_requests.h"
 #include "model/language_model.h"
 #include "model/model_testing.h"
 #include "model/smollm2_testing.h"
@@ -95,16 +95,17 @@ TEST_F(SmolLm2, GreedyTextEqualsTransformers) {
   ASSERT_TRUE(end);
   greedy.stop_ids = {*end};
   std::vector<std::vector<TokenId>> replies(kPrompts);
-  Generator(model.decoder, greedy, kPrompts)
-      .Run(
-          kPrompts,
-          [&](int64_t i) {
-            return GenerationRequest{model.decoder.Embed(GoldenIds(*reference_, fmt::format("prompt{}.ids", i)))};
-          },
-          [&](int64_t i, Generation result) {
-            if (result.reason == FinishReason::kStop) result.ids.push_back(*end);
-            replies[i] = std::move(result.ids);
-          });
+  Engine engine(model.decoder, model.tokenizer, {.max_running = kPrompts});
+  RunRequests(
+      engine, kPrompts,
+      [&](int64_t i) {
+        const auto ids = GoldenIds(*reference_, fmt::format("prompt{}.ids", i));
+        return EngineRequest{.prompt_TD = model.decoder.Embed(ids), .sampling = greedy};
+      },
+      [&](int64_t i, Reply reply) {
+        if (reply.finish.reason == FinishReason::kStop) reply.ids.push_back(*end);
+        replies[i] = std::move(reply.ids);
+      });
   int64_t compared = 0;
   for (int64_t i = 0; i < kPrompts; ++i) {
     const auto wanted = GoldenIds(*reference_, fmt::format("prompt{}.greedy", i));
