@@ -53,7 +53,8 @@ class Engine {
   // One step. False: nothing to do.
   bool Step();
   bool idle() const { return running_.empty() && waiting_.empty(); }
-  int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
+  // Requests that could enter and run at once, as far as their number goes.
+  int64_t free_places() const { return options_.max_running - static_cast<int64_t>(running_.size() + waiting_.size()); }
   // Forgets the keys and values of ended requests.
   void FlushCache() { sequences_.Forget(); }
   EngineCounts counts() const;

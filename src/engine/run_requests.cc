@@ -1,4 +1,4 @@
-// Keeps some requests waiting, so that a free place is taken at the next step.
+// A request is made when there is a place for it, so that what is wrong with a late one does not stop those before it.
 #include "engine/run_requests.h"
 
 #include <utility>
@@ -8,8 +8,6 @@
 
 namespace nla {
 namespace {
-
-constexpr int64_t kWaiting = 64;
 
 void Take(EngineEvent event, Reply& reply) {
   if (event.id >= 0 && !(event.finish && event.finish->stop_id == event.id)) {
@@ -29,7 +27,7 @@ void RunRequests(Engine& engine, int64_t count, const std::function<EngineReques
   try {
     while (started < count || !engine.idle()) {
       ThrowIfInterrupted();
-      while (started < count && engine.waiting() < kWaiting) {
+      while (started < count && engine.free_places() > 0) {
         const int64_t index = started++;
         engine.Submit(next(index), [index, &ended, reply = Reply()](RequestId, EngineEvent event) mutable {
           const bool end = event.finish.has_value();

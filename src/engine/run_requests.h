@@ -15,7 +15,7 @@ struct Reply {
   Finish finish;
 };
 
-// `next(i)` makes request i of `count`, when there is room for it soon; `done(i, reply)` is called as each ends, not in
+// `next(i)` makes request i of `count`, when there is a place for it; `done(i, reply)` is called as each ends, not in
 // order. Ctrl-C ends it. The engine must be idle.
 void RunRequests(Engine& engine, int64_t count, const std::function<EngineRequest(int64_t)>& next,
                  const std::function<void(int64_t, Reply)>& done);
