@@ -11,5 +11,6 @@ mkdir -p .cache/bench
   --out .cache/bench/av_sft.parquet --log-level warn
 "$nla" bench extract --model "$model" --corpus .cache/corpora/speeches.jsonl --documents 128 "$@"
 "$nla" bench train-av --model "$model" --dataset .cache/bench/av_sft.parquet "$@"
+"$nla" bench load --model "$model" "$@"
 tokenizers=$(tools/fetch_tokenizers.sh)
 "$nla" bench tokenize --model "$model" "$tokenizers"/{qwen2_5,qwen3,llama3,llama3_2,gemma3} --corpus .cache/corpora/speeches.jsonl "$@"

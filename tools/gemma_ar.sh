@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A quick reconstructor on Gemma-3-270M from nothing: packaged text, activations of block 12, labels by rule, training,
-# and the score on held-out documents with its floors. About an hour on two cores; a stopped run goes on where it was.
+# and the score on held-out documents with its floors. Half an hour on two cores; a stopped run goes on where it was.
 # NLA_PROGRAM names another nla binary than build/release/nla.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,10 +20,10 @@ mkdir -p "$model"
 ln -sf "$package"/* "$model"
 jq -r .chat_template "$tokenizers/gemma3/tokenizer_config.json" >"$model/chat_template.jinja"
 
-# 320 passages of each kind, the kinds in turns.
+# 160 passages of each kind, the kinds in turns.
 tools/demo_corpus.sh "$corpora"
-paste -d '\n' <(head -n 320 "$corpora/speeches.jsonl") <(head -n 320 "$corpora/email.jsonl") \
-  <(head -n 320 "$corpora/documentation.jsonl") >"$data/corpus.jsonl"
+paste -d '\n' <(head -n 160 "$corpora/speeches.jsonl") <(head -n 160 "$corpora/email.jsonl") \
+  <(head -n 160 "$corpora/documentation.jsonl") >"$data/corpus.jsonl"
 
 # The first 96 documents are held out; no row of theirs is trained on.
 extract=(extract --model "$model" --corpus "$data/corpus.jsonl" --corpus-name gemma --layer $layer --min-position 8 --seed 1)

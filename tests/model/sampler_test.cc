@@ -120,6 +120,52 @@ TEST(SamplerTest, TopKAndTopPLeaveTheirSetsWithTheirProportions) {
   }
 }
 
+TEST(SamplerTest, MinPLeavesWhatIsNotFarBelowTheBest) {
+  constexpr int kDraws = 20000;
+  const std::vector<float> logits = RandomLogits(300, 6);
+  const auto p = Probabilities(logits, 1);
+  const double best = *std::max_element(p.begin(), p.end());
+  for (const double min_p : {0.05, 0.3, 1.0}) {
+    SamplingOptions options = At(1);
+    options.min_p = min_p;
+    std::vector<double> wanted = p;
+    double mass = 0;
+    for (double& x : wanted) mass += x = x >= min_p * best ? x : 0;
+    for (double& x : wanted) x /= mass;
+    ExpectDrawnFrom(Frequencies(logits, options, kDraws), wanted, kDraws);
+  }
+}
+
+TEST(SamplerTest, PenaltiesChangeTheLogitsOfWhatWasSaid) {
+  SamplingOptions options;
+  options.frequency_penalty = 0.5;
+  options.presence_penalty = 0.25;
+  options.repetition_penalty = 2;
+  options.min_new_tokens = 3;
+  options.stop_ids = {4};
+  // Token 0 stands in the prompt, 1 once and 2 three times in the reply.
+  const TokenCounts counts = {{0, 0}, {1, 1}, {2, 3}};
+  std::vector<float> logits = {-1, 4, 4, 4, 4};
+  ApplyPenalties(logits, options, counts, 2);
+  EXPECT_THAT(logits, testing::ElementsAre(-2, 1.25, 0.25, 4, -std::numeric_limits<float>::infinity()));
+  logits = {1, 1, 1, 1, 1};
+  ApplyPenalties(logits, options, {}, 3);
+  EXPECT_THAT(logits, testing::Each(1));
+}
+
+TEST(SamplerTest, TopTokensAreOfTheWholeDistribution) {
+  std::vector<float> logits = RandomLogits(50, 9);
+  const auto p = Probabilities(logits, 0.7);
+  CounterRandom random(1, 1);
+  SampleToken(logits, At(0.7, 0.5), random);
+  const auto top = TopTokens(logits, 60);
+  ASSERT_EQ(top.size(), 50U);
+  for (size_t i = 0; i < top.size(); ++i) {
+    EXPECT_NEAR(top[i].second, std::log(p[top[i].first]), 1e-4);
+    EXPECT_TRUE(i == 0 || top[i].second <= top[i - 1].second);
+  }
+}
+
 TEST(SamplerTest, LogprobIsOfTheWholeDistributionAfterTemperature) {
   const std::vector<float> logits = RandomLogits(50, 7);
   const auto p = Probabilities(logits, 0.5);
