@@ -135,7 +135,7 @@ void AddBenchmark(CLI::App& bench, CommonOptions& common, const std::string& nam
   CLI::App* command = AddCommand(bench, common, name, summary,
                                  extract ? "nla bench extract --model DIR --corpus texts.jsonl"
                                          : "nla bench train-av --model DIR --dataset av_sft.parquet");
-  command->add_option("--model", options->model, "base model's directory")->required();
+  AcceptHubName(command->add_option("--model", options->model, "base model's directory")->required());
   if (extract) {
     command->add_option("--corpus", options->corpus, "documents that both sides read (.jsonl)")->required();
     command->add_option("--layer", options->layer, "K")->capture_default_str();

@@ -76,7 +76,8 @@ void AddBenchLoad(CLI::App& bench, CommonOptions& common) {
   CLI::App* command =
       AddCommand(bench, common, "load", "Time from the start of a process to a first token, beside transformers",
                  "nla bench load --model DIR");
-  command->add_option("--model", options->models, "checkpoint directory; several are timed one by one")->required();
+  AcceptHubName(command->add_option("--model", options->models, "checkpoint directory; several are timed one by one")
+                    ->required());
   command->add_option("--prompt", options->prompt, "text whose next token both sides find")->capture_default_str();
   AddPeerOptions(command, options->rounds, options->python, options->peers);
   command->callback([=, &common] {

@@ -100,8 +100,9 @@ void AddBenchTokenize(CLI::App& bench, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(bench, common, "tokenize", "Encoding beside the tokenizers library, one thread each",
                                  "nla bench tokenize --model DIR --corpus texts.jsonl");
-  command->add_option("--model", options->models, "directory with tokenizer.json; several are timed one by one")
-      ->required();
+  AcceptHubName(
+      command->add_option("--model", options->models, "directory with tokenizer.json; several are timed one by one")
+          ->required());
   command->add_option("--corpus", options->corpus, "documents that both sides encode (.jsonl)")->required();
   command->add_option("--documents", options->documents, "at most so many of them")
       ->capture_default_str()

@@ -66,10 +66,11 @@ void AddBuild(CLI::App& root, CommonOptions& common) {
       ->required()
       ->type_name("FILE");
   command->add_option("--out", options.output, "file to write, with its sidecar")->required()->type_name("FILE");
-  command
-      ->add_option("--model", options.model_dir,
-                   "folder of the base model, for its tokenizer and chat format; left out: the sidecar's base_model")
-      ->type_name("DIR");
+  AcceptHubName(command
+                    ->add_option("--model", options.model_dir,
+                                 "folder of the base model, for its tokenizer and chat format; left out: the sidecar's "
+                                 "base_model")
+                    ->type_name("DIR"));
   command
       ->add_option("--actor-template", arguments->actor_template,
                    "file with the verbalizer's prompt, {injection_char} in it once; left out: the built-in one")

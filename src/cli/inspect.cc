@@ -19,13 +19,13 @@ void AddInspect(CLI::App& root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = AddCommand(root, common, "inspect", "Say what a file or folder is, and what would refuse it",
                                  "nla inspect demo/pair");
-  command
-      ->add_option(
-          "path", options->path,
-          "weights, tokenizer, chat template, checkpoint, pair, dataset, activations, sidecar, recipe, or training run")
-      ->required()
-      ->type_name("PATH");
-  command->add_option("--base", options->base, "base model's directory, to check adapters against");
+  AcceptHubName(command
+                    ->add_option("path", options->path,
+                                 "weights, tokenizer, chat template, checkpoint, pair, dataset, activations, sidecar, "
+                                 "recipe, or training run")
+                    ->required()
+                    ->type_name("PATH"));
+  AcceptHubName(command->add_option("--base", options->base, "base model's directory, to check adapters against"));
   command->callback([options, &common] {
     const Inspection found = Inspect(options->path, options->base, TrainingKinds());
     if (common.json) {

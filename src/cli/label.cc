@@ -44,8 +44,8 @@ void AddLabel(CLI::App& root, CommonOptions& common) {
       ->add_option("--provider", options->provider,
                    fmt::format("who writes: {} (context: a rule, needs no key)", fmt::join(ProviderNames(), ", ")))
       ->capture_default_str();
-  command->add_option("--model", options->provider_options.model_dir,
-                      "model directory whose tokenizer counts tokens; without it they are estimated");
+  AcceptHubName(command->add_option("--model", options->provider_options.model_dir,
+                                    "model directory whose tokenizer counts tokens; without it they are estimated"));
   command->add_option("--max-tokens", context.max_tokens, "longest explanation, in tokens")->capture_default_str();
   command->add_option("--near-words", context.near_words, "context: words quoted right before the last one")
       ->capture_default_str();

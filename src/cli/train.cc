@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "net/hub.h"
 #include "train/sft/run.h"
 
 namespace nla::cli {
@@ -71,6 +72,8 @@ void AddRole(CLI::App& parent, CommonOptions& common, const RoleCommand<Options>
                   HelpText(Fields(*options)));
   command->callback([=, &common] {
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
+    for (std::string* model : {&options->train.base_model, &options->train.init})
+      *model = ResolveModel(*model).string();
     SetUpCompute(common);
     KeepFreedMemory();
     // The common options speak for the recipe only where they were given.

@@ -20,6 +20,7 @@
 #include "datagen/parts.h"
 #include "datagen/stage_io.h"
 #include "model/decoder.h"
+#include "weights/model_name.h"
 
 namespace nla {
 namespace {
@@ -264,7 +265,7 @@ ExtractReport Extract(const ExtractOptions& given) {
   ExtractOptions options = given;
   if (options.corpus.empty()) FailUsage({.where = "--corpus", .what = "is missing"});
   if (options.corpus_name.empty()) options.corpus_name = options.corpus.front().string();
-  if (options.base_model.empty()) options.base_model = fs::path(options.model / "").parent_path().filename().string();
+  if (options.base_model.empty()) options.base_model = ModelName(options.model);
   const Checkpoint checkpoint = Checkpoint::Open(options.model);
   CheckOptions(options, ParseModelSpec(checkpoint.config(), (options.model / "config.json").string()));
   const std::string weights_hash = checkpoint.WeightsHash();

@@ -12,6 +12,7 @@
 #include "nla/prompt.h"
 #include "nla/role_checkpoint.h"
 #include "weights/checkpoint.h"
+#include "weights/model_name.h"
 
 namespace nla {
 namespace {
@@ -45,9 +46,7 @@ ModelSidecar InitSidecar(const PrepareArOptions& options, const ModelSpec& spec,
   ModelSidecar sidecar;
   sidecar.role = Role::kCritic;
   sidecar.stage = "critic_init";
-  sidecar.base_checkpoint = options.base_model.empty()
-                                ? fs::absolute(options.model).lexically_normal().filename().string()
-                                : options.base_model;
+  sidecar.base_checkpoint = options.base_model.empty() ? ModelName(options.model) : options.base_model;
   sidecar.d_model = spec.d_model;
   sidecar.layer = options.layer;
   sidecar.actor_template = kDefaultActorTemplate;
