@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A quick reconstructor on Gemma-3-270M from nothing: packaged text, activations of block 12, labels by rule, training,
-# and the score on held-out documents with its floors. Half an hour on two cores; a stopped run goes on where it was.
+# and the score on held-out documents with its floors. Half an hour or more on two cores; a stopped run goes on where it was.
 # NLA_PROGRAM names another nla binary than build/release/nla.
 set -euo pipefail
 cd "$(dirname "$0")/.."
