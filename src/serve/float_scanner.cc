@@ -1,0 +1,298 @@
+// The fast path multiplies the digits by a 64-bit power of ten and keeps 64 bits of the product. It is exact unless the
+// product lies within that product's error of the middle between two floats: those, and numbers of more than 19 digits,
+// outside the normal range or with an unusual exponent, are left to std::from_chars.
+#include "serve/float_scanner.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "base/fail.h"
+
+namespace nla::serve {
+namespace {
+
+__extension__ using Product = unsigned __int128;
+
+constexpr int kLeastPower = -64;
+constexpr int kMostPower = 38;
+
+// 10^q = bits · 2^exponent, bits with the top bit set and cut, not rounded.
+struct Power {
+  uint64_t bits = 0;
+  int exponent = 0;
+};
+
+// A natural number of 512 bits, least significant word first.
+class Natural {
+ public:
+  static constexpr int kWords = 16;
+  constexpr explicit Natural(int power_of_two) { words_[power_of_two / 32] = 1U << (power_of_two % 32); }
+
+  constexpr void Multiply(uint32_t factor) {
+    uint64_t carry = 0;
+    for (uint32_t& word : words_) {
+      carry += static_cast<uint64_t>(word) * factor;
+      word = static_cast<uint32_t>(carry);
+      carry >>= 32;
+    }
+  }
+  constexpr void Divide(uint32_t divisor) {
+    uint64_t rest = 0;
+    for (int i = kWords - 1; i >= 0; --i) {
+      rest = rest << 32 | words_[i];
+      words_[i] = static_cast<uint32_t>(rest / divisor);
+      rest %= divisor;
+    }
+  }
+  // The top 64 bits, and how many bits lie below them.
+  constexpr Power Top() const {
+    int last = 32 * kWords - 1;
+    while (!Bit(last)) --last;
+    Power top{0, last - 63};
+    for (int i = last; i > last - 64; --i) top.bits = top.bits << 1 | static_cast<uint64_t>(i >= 0 && Bit(i));
+    return top;
+  }
+
+ private:
+  constexpr bool Bit(int i) const { return (words_[i / 32] >> (i % 32) & 1U) != 0; }
+  std::array<uint32_t, kWords> words_{};
+};
+
+// floor(floor(a / 5) / 5) = floor(a / 25), so that dividing step by step cuts only once.
+constexpr std::array<Power, kMostPower - kLeastPower + 1> MakePowers() {
+  constexpr int kScale = 500;
+  std::array<Power, kMostPower - kLeastPower + 1> powers{};
+  Natural up(0);
+  for (int q = 0; q <= kMostPower; ++q, up.Multiply(5)) {
+    powers[q - kLeastPower] = up.Top();
+    powers[q - kLeastPower].exponent += q;
+  }
+  Natural down(kScale);
+  for (int q = -1; q >= kLeastPower; --q) {
+    down.Divide(5);
+    powers[q - kLeastPower] = down.Top();
+    powers[q - kLeastPower].exponent += q - kScale;
+  }
+  return powers;
+}
+
+constexpr std::array<Power, kMostPower - kLeastPower + 1> kPowersOfTen = MakePowers();
+
+// The float nearest to digits · 10^power, or a NaN where this path cannot tell.
+float Nearest(uint64_t digits, int power) {
+  constexpr float kCannotTell = std::numeric_limits<float>::quiet_NaN();
+  if (power < kLeastPower || power > kMostPower) return kCannotTell;
+  const Power& ten = kPowersOfTen[power - kLeastPower];
+  const int zeros = std::countl_zero(digits);
+  // The true product lies in [product, product + 2^64).
+  const auto product = static_cast<Product>(digits << zeros) * ten.bits;
+  const auto high = static_cast<uint64_t>(product >> 64);
+  const int shift = 39 + static_cast<int>(high >> 63);
+  const uint64_t rest = high & ((uint64_t{1} << shift) - 1);
+  const uint64_t half = uint64_t{1} << (shift - 1);
+  if (rest + 2 >= half && rest <= half) return kCannotTell;
+  uint64_t mantissa = (high >> shift) + (rest > half ? 1 : 0);
+  int exponent = shift + 64 + ten.exponent - zeros;  // value = mantissa · 2^exponent
+  if (mantissa == uint64_t{1} << 24) {
+    mantissa >>= 1;
+    ++exponent;
+  }
+  const int biased = exponent + 23 + 127;
+  if (biased < 1 || biased > 254) return kCannotTell;
+  return std::bit_cast<float>(static_cast<uint32_t>(biased) << 23 | static_cast<uint32_t>(mantissa & 0x7fffffU));
+}
+
+bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+// Eight digits, first one lowest, each as its value.
+uint32_t ValueOfEight(uint64_t digits) {
+  digits = digits * 2561 >> 8;
+  digits = (digits & 0x00ff00ff00ff00ffU) * 6553601 >> 16;
+  return static_cast<uint32_t>((digits & 0x0000ffff0000ffffU) * 42949672960001 >> 32);
+}
+
+// A run of digits added to `value`, which wraps beyond 19 of them (the caller counts).
+struct Run {
+  uint64_t value = 0;
+  const char* end = nullptr;
+};
+
+inline Run ReadDigits(const char* p, const char* end, uint64_t value) {
+  static constexpr std::array<uint32_t, 8> kPowers{1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+  while (end - p >= 8) {
+    uint64_t bytes;
+    std::memcpy(&bytes, p, 8);
+    bytes ^= 0x3030303030303030U;
+    // The top bit of every byte that is no digit.
+    const uint64_t others = (((bytes & 0x7f7f7f7f7f7f7f7fU) + 0x7676767676767676U) | bytes) & 0x8080808080808080U;
+    if (others == 0) {
+      value = value * 100000000 + ValueOfEight(bytes);
+      p += 8;
+      continue;
+    }
+    const int count = std::countr_zero(others) / 8;
+    if (count == 0) return {value, p};
+    return {value * kPowers[count] + ValueOfEight(bytes << (64 - 8 * count)), p + count};
+  }
+  while (p != end && IsDigit(*p)) value = value * 10 + static_cast<uint64_t>(*p++ - '0');
+  return {value, p};
+}
+
+ScannedFloat Slowly(const char* begin, const char* end) {
+  ScannedFloat result;
+  result.end = end;
+  const auto [stop, error] = std::from_chars(begin, end, result.value);
+  if (error == std::errc::result_out_of_range) {
+    // Too small becomes zero, as strtof has it; too large is a fault. The standard does not say which it was.
+    const double wide = std::strtod(std::string(begin, end).c_str(), nullptr);
+    if (std::abs(wide) < 1) {
+      result.value = std::signbit(wide) ? -0.0F : 0.0F;
+      // Between zero and the least float: strtof knows which is nearer.
+      if (wide != 0) result.value = std::strtof(std::string(begin, end).c_str(), nullptr);
+      return result;
+    }
+    result.fault = ScannedFloat::Fault::kOutOfRange;
+  } else if (error != std::errc() || stop != end) {
+    result.fault = ScannedFloat::Fault::kNotANumber;
+  }
+  return result;
+}
+
+constexpr ScannedFloat NotANumber(const char* at) { return {0, ScannedFloat::Fault::kNotANumber, at}; }
+
+}  // namespace
+
+ScannedFloat ScanFloat(const char* begin, const char* end) {
+  const char* p = begin;
+  const bool negative = p != end && *p == '-';
+  p += negative ? 1 : 0;
+  const char* const whole = p;
+  // Mostly one digit and a point.
+  const bool one = end - p >= 2 && p[1] == '.' && IsDigit(*p);
+  Run run = one ? Run{static_cast<uint64_t>(*p - '0'), p + 1} : ReadDigits(p, end, 0);
+  int64_t digits = run.end - whole;
+  if (digits == 0 || (digits > 1 && *whole == '0')) return NotANumber(begin);
+  p = run.end;
+  int64_t power = 0;
+  if (p != end && *p == '.') {
+    const char* const fraction = ++p;
+    run = ReadDigits(p, end, run.value);
+    power = fraction - run.end;
+    if (power == 0) return NotANumber(begin);
+    digits -= power;
+    p = run.end;
+  }
+  if (*whole == '0') --digits;
+  bool usual = digits <= 19;
+  if (!usual) {  // zeros in front count for nothing
+    const char* first = whole;
+    while (first != p && (*first == '0' || *first == '.')) ++first;
+    usual = (p - first) - (std::memchr(first, '.', static_cast<size_t>(p - first)) != nullptr ? 1 : 0) <= 19;
+  }
+  if (p != end && (*p == 'e' || *p == 'E')) {
+    ++p;
+    const bool minus = p != end && *p == '-';
+    if (p != end && (*p == '-' || *p == '+')) ++p;
+    const char* const first = p;
+    const Run exponent = ReadDigits(p, end, 0);
+    if (exponent.end == first) return NotANumber(begin);
+    p = exponent.end;
+    if (p - first > 4) {
+      usual = false;
+    } else {
+      power += minus ? -static_cast<int64_t>(exponent.value) : static_cast<int64_t>(exponent.value);
+    }
+  }
+  if (usual) {
+    const float value = run.value == 0 ? 0.0F : Nearest(run.value, static_cast<int>(power));
+    if (!std::isnan(value)) return {std::copysign(value, negative ? -1.0F : 1.0F), ScannedFloat::Fault::kNone, p};
+  }
+  return Slowly(begin, p);
+}
+
+namespace {
+
+class ArrayScanner {
+ public:
+  ArrayScanner(std::string_view text, size_t begin, const std::string& field)
+      : text_(text), p_(text.data() + begin), end_(text.data() + text.size()), field_(field) {}
+
+  ScannedArray Scan() {
+    floats_.values.reserve(static_cast<size_t>(end_ - p_) / 12);  // less than most bodies need, and more than none
+    ReadArray(0);
+    floats_.lengths.resize(floats_.depth);
+    return {std::move(floats_), Place()};
+  }
+
+ private:
+  void ReadArray(int level) {
+    if (level == kMostDepth) Fail("is nested too deep", "at most " + std::to_string(kMostDepth) + " brackets");
+    if (static_cast<int>(floats_.lengths.size()) <= level) floats_.lengths.resize(level + 1);
+    ++p_;  // '['
+    int64_t count = 0;
+    SkipSpace();
+    if (p_ != end_ && *p_ == ']') {
+      if (floats_.depth == 0) floats_.depth = level + 1;
+    } else {
+      for (;; ++p_) {
+        SkipSpace();
+        ReadElement(level);
+        ++count;
+        SkipSpace();
+        if (p_ == end_) Fail("ends inside an array", "]");
+        if (*p_ == ']') break;
+        if (*p_ != ',') Fail("is not an array of numbers", "a comma or ]");
+      }
+    }
+    ++p_;  // ']'
+    floats_.lengths[level].push_back(count);
+  }
+
+  void ReadElement(int level) {
+    if (p_ != end_ && *p_ == '[') {
+      if (floats_.depth == level + 1) Fail("mixes numbers and arrays", "a number");
+      return ReadArray(level + 1);
+    }
+    const ScannedFloat number = ScanFloat(p_, end_);
+    if (number.fault == ScannedFloat::Fault::kOutOfRange) Fail("does not fit fp32", "a number below 3.4e38");
+    if (number.fault != ScannedFloat::Fault::kNone) Fail("is not an array of numbers", "a finite number");
+    if (floats_.depth == 0) floats_.depth = level + 1;
+    if (floats_.depth != level + 1) Fail("mixes numbers and arrays", "an array");
+    floats_.values.push_back(number.value);
+    p_ = number.end;
+  }
+
+  void SkipSpace() {
+    while (p_ != end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\r' || *p_ == '\t')) ++p_;
+  }
+
+  size_t Place() const { return static_cast<size_t>(p_ - text_.data()); }
+
+  [[noreturn]] void Fail(const std::string& what, const std::string& wanted) const {
+    const std::string_view found = text_.substr(Place(), 24);
+    FailUsage({.where = field_,
+               .what = fmt::format("{} (byte {} of the body)", what, Place()),
+               .found = found.empty() ? "the end" : fmt::format("\"{}\"", found.substr(0, found.find_first_of("\r\n"))),
+               .wanted = wanted});
+  }
+
+  std::string_view text_;
+  const char* p_;
+  const char* end_;
+  const std::string& field_;
+  NestedFloats floats_;
+};
+
+}  // namespace
+
+ScannedArray ScanFloatArray(std::string_view text, size_t begin, const std::string& field) {
+  NLA_CHECK(begin < text.size() && text[begin] == '[');
+  return ArrayScanner(text, begin, field).Scan();
+}
+
+}  // namespace nla::serve

@@ -1,0 +1,12 @@
+// Millions of numbers against strtof.
+#include <gtest/gtest.h>
+
+#include "serve/float_testing.h"
+
+namespace nla::serve {
+namespace {
+
+TEST(FloatScannerSlow, AgreesWithStrtofOnMillionsOfNumbers) { ExpectRandomNumbersLikeStrtof(20000000, 7); }
+
+}  // namespace
+}  // namespace nla::serve
