@@ -101,7 +101,7 @@ std::string ServerMetrics::Text(const std::vector<EngineReading>& engines, int64
   gauge("nla_replies_running", "Replies that are being written.", &EngineCounts::running);
   gauge("nla_replies_waiting", "Replies that wait for room.", &EngineCounts::waiting);
   gauge("nla_kv_tokens_used", "Tokens whose keys and values running replies hold.", &EngineCounts::kv_tokens_used);
-  gauge("nla_kv_tokens_total", "Tokens whose keys and values can be held.", &EngineCounts::kv_tokens_total);
+  gauge("nla_kv_tokens_capacity", "Tokens whose keys and values can be held.", &EngineCounts::kv_tokens_total);
   text += Gauge("nla_http_requests_working", "Requests that are worked on.", working);
   text += Gauge("nla_http_requests_waiting", "Requests that wait for their turn.", waiting);
   const std::lock_guard lock(mutex_);

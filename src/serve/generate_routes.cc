@@ -1,0 +1,93 @@
+// POST and PUT /generate.
+#include "serve/generate_answer.h"
+#include "serve/generate_request.h"
+#include "serve/routes.h"
+
+namespace nla::serve {
+namespace {
+
+// A job and its replies, from the parsed body to the last byte.
+struct Running {
+  Running(Context& context, ServedModel& served, GenerateJob given)
+      : model(served), job(std::move(given)), replies(*served.engine, context.metrics, Requests(context)) {
+    const auto samples = static_cast<size_t>(job.sampling[0].n);
+    for (size_t i = 0; i < job.prompts.size(); ++i) {
+      const ActiveReplies::Part part{&replies, i * samples, samples};
+      names.push_back(std::make_unique<ActiveReplies::Entry>(context.active, job.rids[i], part));
+    }
+  }
+
+  std::vector<EngineRequest> Requests(Context& context) const {
+    std::vector<EngineRequest> requests;
+    for (size_t i = 0; i < job.prompts.size(); ++i) {
+      const SamplingParams& params = job.sampling[i];
+      const uint64_t seed = params.sampling_seed ? static_cast<uint64_t>(*params.sampling_seed) : context.NextSeed();
+      for (int64_t j = 0; j < params.n; ++j) {
+        requests.push_back(MakeRequest(params, model, job.prompts[i], SeedOf(seed, j)));
+        if (job.request.return_logprob) requests.back().top_logprobs = job.request.top_logprobs_num;
+      }
+    }
+    return requests;
+  }
+
+  OrderedJson Answer(size_t i) const { return GenerateAnswer(job, model, i, replies[i]); }
+  int64_t Tokens() const {
+    int64_t tokens = 0;
+    for (size_t i = 0; i < replies.size(); ++i) tokens += static_cast<int64_t>(replies[i].ids.size());
+    return tokens;
+  }
+
+  ServedModel& model;
+  GenerateJob job;
+  Replies replies;
+  std::vector<std::unique_ptr<ActiveReplies::Entry>> names;  // behind the replies that they name
+};
+
+HttpResponse Generate(Context& context, Call& call) {
+  ServedModel& model = context.models.main();
+  GenerateJob job = ReadGenerate(call.request.body, model);
+  RequestState& state = call.state;
+  state.rid = job.rids[0];
+  for (const Prompt& prompt : job.prompts) state.prompt_tokens += prompt.rows_TD.size(0);
+  const auto running = std::make_shared<Running>(context, model, std::move(job));
+  if (running->job.request.stream) {
+    return EventStream([running, &state](BodyWriter& writer) {
+      for (;;) {
+        const std::vector<size_t> changed = running->replies.Next(writer);
+        state.reply_tokens = running->Tokens();
+        if (changed.empty()) return;
+        for (const size_t i : changed) {
+          OrderedJson event = running->Answer(i);
+          if (running->job.many()) event["index"] = i;
+          SendEvent(writer, event);
+        }
+      }
+    });
+  }
+  running->replies.AwaitAll(call.client);
+  state.reply_tokens = running->Tokens();
+  if (!running->job.many()) return JsonAnswer(running->Answer(0));
+  OrderedJson answers = OrderedJson::array();
+  for (size_t i = 0; i < running->replies.size(); ++i) answers.push_back(running->Answer(i));
+  return JsonAnswer(answers);
+}
+
+}  // namespace
+
+void AddGenerateRoutes(RouteTable& routes, Context& context) {
+  GenerateRequest defaults;
+  SamplingParams sampling;
+  OrderedJson schema = SchemaOf(Fields(defaults));
+  const OrderedJson parameters = SchemaOf(Fields(sampling));
+  schema["properties"]["sampling_params"]["oneOf"] =
+      OrderedJson::array({parameters, {{"type", "array"}, {"items", parameters}}});
+  Route route{.methods = {"POST", "PUT"},
+              .path = "/generate",
+              .summary = "replies of the verbalizer (or of the model that --model names), as SGLang gives them"};
+  route.rule = Rule::kWork;
+  route.body = std::move(schema);
+  route.run = [&context](Call& call) { return Generate(context, call); };
+  routes.push_back(std::move(route));
+}
+
+}  // namespace nla::serve

@@ -1,0 +1,119 @@
+// Following replies.
+#include "serve/replies.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "serve/http_error.h"
+
+namespace nla::serve {
+
+Replies::Replies(EngineThread& engine, ServerMetrics& metrics, std::vector<EngineRequest> requests)
+    : engine_(engine),
+      metrics_(metrics),
+      mailbox_(std::make_shared<Mailbox>()),
+      replies_(requests.size()),
+      begun_(Clock::now()),
+      asked_(begun_) {
+  metrics_.CountBatch(static_cast<int64_t>(requests.size()));
+  try {
+    for (size_t i = 0; i < requests.size(); ++i) {
+      ids_.push_back(engine_.Submit(std::move(requests[i]), [box = mailbox_, i](RequestId, EngineEvent event) {
+        const std::lock_guard lock(box->mutex);
+        box->events.emplace_back(i, std::move(event));
+        box->news.notify_one();
+      }));
+      ++open_;
+    }
+  } catch (...) {
+    Abort(0, ids_.size(), "another prompt of the request was refused");
+    throw;
+  }
+}
+
+Replies::~Replies() {
+  for (size_t i = 0; i < ids_.size() && open_ > 0; ++i) {
+    if (!replies_[i].finish) engine_.Abort(ids_[i], "nobody waits for the reply");
+  }
+}
+
+void Replies::Abort(size_t first, size_t count, const std::string& message) {
+  for (size_t i = first; i < first + count; ++i) engine_.Abort(ids_[i], message);
+}
+
+std::vector<size_t> Replies::Next(const ClientLink& client) {
+  constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
+  while (open_ > 0) {
+    std::vector<std::pair<size_t, EngineEvent>> events;
+    {
+      std::unique_lock lock(mailbox_->mutex);
+      mailbox_->news.wait_for(lock, kBetweenLooks, [&] { return !mailbox_->events.empty(); });
+      events.swap(mailbox_->events);
+    }
+    if (Clock::now() - asked_ > kBetweenLooks) {
+      if (client.Gone()) throw ClientGone();
+      asked_ = Clock::now();
+    }
+    std::vector<size_t> changed;
+    for (auto& [i, event] : events) {
+      Take(i, std::move(event));
+      changed.push_back(i);
+    }
+    if (changed.empty()) continue;
+    std::sort(changed.begin(), changed.end());
+    changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+    return changed;
+  }
+  return {};
+}
+
+void Replies::AwaitAll(const ClientLink& client) {
+  while (!Next(client).empty()) continue;
+}
+
+void Replies::Take(size_t i, EngineEvent event) {
+  Reply& reply = replies_[i];
+  const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
+  if (event.id >= 0) {
+    if (reply.ids.empty()) metrics_.CountFirstToken(seconds);
+    reply.ids.push_back(event.id);
+    reply.logprobs.push_back(event.logprob);
+    if (!event.top.empty()) reply.top.push_back(std::move(event.top));
+  }
+  reply.cached_tokens = std::max(reply.cached_tokens, event.cached_tokens);
+  reply.text += event.text;
+  if (!event.finish || reply.finish) return;
+  reply.finish = std::move(event.finish);
+  reply.seconds = seconds;
+  metrics_.CountReply(seconds, static_cast<int64_t>(reply.ids.size()));
+  --open_;
+}
+
+ActiveReplies::Entry::Entry(ActiveReplies& owner, std::string rid, const Part& part)
+    : owner_(owner), rid_(std::move(rid)) {
+  const std::lock_guard lock(owner_.mutex_);
+  if (owner_.parts_.emplace(rid_, part).second) return;
+  FailUsage({.where = "rid", .what = "is the name of a request that is being answered", .found = rid_.substr(0, 100)});
+}
+
+ActiveReplies::Entry::~Entry() {
+  const std::lock_guard lock(owner_.mutex_);
+  owner_.parts_.erase(rid_);
+}
+
+bool ActiveReplies::Abort(const std::string& rid, const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  const auto found = parts_.find(rid);
+  if (found == parts_.end()) return false;
+  found->second.replies->Abort(found->second.first, found->second.count, message);
+  return true;
+}
+
+int64_t ActiveReplies::count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(parts_.size());
+}
+
+}  // namespace nla::serve

@@ -1,0 +1,96 @@
+// The replies of one HTTP request: submitted together, followed by the connection's thread, aborted when it loses
+// interest.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine_thread.h"
+#include "serve/http_message.h"
+#include "serve/server_metrics.h"
+
+namespace nla::serve {
+
+struct Reply {
+  std::vector<TokenId> ids;  // a stop token among them
+  std::vector<float> logprobs;
+  std::vector<std::vector<std::pair<TokenId, float>>> top;  // where it was asked for
+  std::string text;
+  int64_t cached_tokens = 0;
+  std::optional<Finish> finish;
+  double seconds = 0;  // from submission to the end
+};
+
+class Replies {
+ public:
+  // Submits all; when one is refused, none stays. The engine and the metrics are borrowed.
+  Replies(EngineThread& engine, ServerMetrics& metrics, std::vector<EngineRequest> requests);
+  Replies(const Replies&) = delete;
+  Replies& operator=(const Replies&) = delete;
+  ~Replies();  // aborts those that have not ended
+
+  // Waits for news: the replies that have got on, in their order. Empty: all have ended. ClientGone when it has.
+  std::vector<size_t> Next(const ClientLink& client);
+  void AwaitAll(const ClientLink& client);
+  // From any thread: replies first … first + count - 1.
+  void Abort(size_t first, size_t count, const std::string& message);
+
+  size_t size() const { return replies_.size(); }
+  const Reply& operator[](size_t i) const { return replies_[i]; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  // Where the engine's thread leaves its events; outlives this object while the engine may write.
+  struct Mailbox {
+    std::mutex mutex;
+    std::condition_variable news;
+    std::vector<std::pair<size_t, EngineEvent>> events;
+  };
+  void Take(size_t i, EngineEvent event);
+
+  EngineThread& engine_;
+  ServerMetrics& metrics_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::vector<RequestId> ids_;
+  std::vector<Reply> replies_;
+  Clock::time_point begun_, asked_;
+  size_t open_ = 0;
+};
+
+// The replies that are being written, by the rid of their request. Thread-safe.
+class ActiveReplies {
+ public:
+  // Some of the replies of a request.
+  struct Part {
+    Replies* replies = nullptr;
+    size_t first = 0, count = 0;
+  };
+  // While it lives, its part can be aborted by its rid. A rid that is in use is a usage error.
+  class Entry {
+   public:
+    Entry(ActiveReplies& owner, std::string rid, const Part& part);
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    ~Entry();
+
+   private:
+    ActiveReplies& owner_;
+    std::string rid_;
+  };
+  // False: nothing goes by that name.
+  bool Abort(const std::string& rid, const std::string& message);
+  int64_t count() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, Part> parts_;
+};
+
+}  // namespace nla::serve
