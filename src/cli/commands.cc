@@ -12,6 +12,7 @@ const std::vector<CommandGroup>& CommandGroups() {
            AddReconstruct,
            AddScore,
            AddReport,
+           AddServe,
        }},
       {"Make data",
        {

@@ -27,6 +27,7 @@ void AddPull(CLI::App& root, CommonOptions& common);
 void AddReconstruct(CLI::App& root, CommonOptions& common);
 void AddReport(CLI::App& root, CommonOptions& common);
 void AddScore(CLI::App& root, CommonOptions& common);
+void AddServe(CLI::App& root, CommonOptions& common);
 void AddShuffle(CLI::App& root, CommonOptions& common);
 void AddShuffleActivations(CLI::App& root, CommonOptions& common);
 void AddSplit(CLI::App& root, CommonOptions& common);

@@ -1,0 +1,45 @@
+// The routes as an OpenAPI 3.1 document. Bodies come from the tables that the parsers read by.
+#include "serve/routes.h"
+
+namespace nla::serve {
+namespace {
+
+OrderedJson ResponsesOf(const Route& route) {
+  const auto says = [](const char* text) { return OrderedJson{{"description", text}}; };
+  OrderedJson responses{{"200", says("the answer")}};
+  if (!route.body.is_null()) {
+    responses["400"] = says("the body is malformed, or a field's value is refused; the message names it");
+    responses["413"] = says("the body is too large");
+  }
+  if (route.rule != Rule::kOpen) responses["401"] = says("the key is missing or wrong");
+  if (route.rule == Rule::kWork) responses["429"] = says("too many requests; Retry-After says when to come again");
+  responses["503"] = says("the server is starting or stopping");
+  return responses;
+}
+
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+}  // namespace
+
+OrderedJson OpenApi(const RouteTable& routes) {
+  OrderedJson paths = OrderedJson::object();
+  for (const Route& route : routes) {
+    for (const std::string& method : route.methods) {
+      OrderedJson operation{{"summary", route.summary}, {"responses", ResponsesOf(route)}};
+      if (!route.body.is_null() && method != "GET") {
+        operation["requestBody"] = {{"content", {{"application/json", {{"schema", route.body}}}}}};
+      }
+      if (route.rule != Rule::kOpen) operation["security"] = OrderedJson::array({{{"key", OrderedJson::array()}}});
+      paths[route.path][Lower(method)] = std::move(operation);
+    }
+  }
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "nla serve"}, {"version", NLA_VERSION}}},
+          {"paths", std::move(paths)},
+          {"components", {{"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+}
+
+}  // namespace nla::serve
