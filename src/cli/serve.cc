@@ -129,7 +129,7 @@ void AddTimeOptions(CLI::App* command, Options& options) {
     command->add_option(name, target, help)->capture_default_str()->check(CLI::NonNegativeNumber)->group(times);
   };
   seconds("--head-seconds", limits.head_seconds, "for a request's head to arrive");
-  seconds("--body-seconds", limits.body_seconds, "for its body to arrive, and a second more for each 64 KiB");
+  seconds("--body-seconds", limits.body_seconds, "for its body to arrive, and a second more for each 256 KiB");
   seconds("--write-seconds", limits.write_seconds, "for a piece of an answer to be taken, and the same beside");
   seconds("--keep-alive-seconds", limits.keep_alive_seconds, "that a connection may be idle");
   seconds("--drain-seconds", options.server.drain_seconds, "that running requests have after SIGTERM or Ctrl-C");

@@ -58,8 +58,9 @@ bool Connection::WaitForRequest(double seconds) {
     const int ready = poll(both.data(), both.size(), MillisecondsUntil(deadline));
     if (ready == 0 || (ready < 0 && errno != EINTR)) return false;
     if (ready < 0) continue;
-    // A request that is there already is answered, be it with a refusal.
-    return (both[0].revents & POLLIN) != 0;
+    // A request that is there already is answered, be it with a refusal. What is there may be the end.
+    char first = 0;
+    return (both[0].revents & POLLIN) != 0 && recv(fd_, &first, 1, MSG_PEEK) > 0;
   }
 }
 

@@ -20,7 +20,7 @@ struct HttpLimits {
 };
 
 // Who sends or takes slower than this loses the connection once its grace is used up.
-inline constexpr double kBytesPerSecond = 64 << 10;
+inline constexpr double kBytesPerSecond = 256 << 10;
 
 class Connection : public ClientLink {
  public:
@@ -31,7 +31,7 @@ class Connection : public ClientLink {
   ~Connection() override;
 
   const std::string& client() const { return client_; }
-  // Waits for the first byte of a request. False: none came, or the server stops.
+  // Waits for the first byte of a request. False: none came, the client has closed, or the server stops.
   bool WaitForRequest(double seconds);
   // The head without its last empty line. HttpError: 408, 431; ClientGone.
   std::string ReadHead();

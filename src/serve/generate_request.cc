@@ -96,21 +96,11 @@ void ReadTexts(const ServedModel& model, GenerateJob& job) {
   for (const Json& one : text) job.prompts.push_back(PromptOfText(model, one.get_ref<const std::string&>(), "text"));
 }
 
-std::vector<TokenId> Ids(const Json& list) {
-  std::vector<TokenId> ids;
-  for (const Json& one : list) {
-    // What does not fit stays out of range.
-    const bool fits = one >= 0 && one <= std::numeric_limits<TokenId>::max();
-    ids.push_back(fits ? one.get<TokenId>() : -1);
-  }
-  return ids;
-}
-
 void ReadIds(const ServedModel& model, GenerateJob& job) {
   const Json& ids = job.request.input_ids;
   job.batch = !ids.empty() && ids[0].is_array();
-  if (!job.batch) return job.prompts.push_back(PromptOfIds(model, Ids(ids), "input_ids"));
-  for (const Json& one : ids) job.prompts.push_back(PromptOfIds(model, Ids(one), "input_ids"));
+  if (!job.batch) return job.prompts.push_back(PromptOfIds(model, TokenIds(ids), "input_ids"));
+  for (const Json& one : ids) job.prompts.push_back(PromptOfIds(model, TokenIds(one), "input_ids"));
 }
 
 void ReadPrompts(const std::set<std::string>& given, const ServedModel& model, GenerateJob& job) {
@@ -284,6 +274,15 @@ Prompt PromptOfIds(const ServedModel& model, std::vector<TokenId> ids, const std
 
 Prompt PromptOfText(const ServedModel& model, std::string_view text, const std::string& where) {
   return PromptOfIds(model, model.tokenizer->Encode(text, {.add_special = true, .parse_special = true}), where);
+}
+
+std::vector<TokenId> TokenIds(const Json& list) {
+  std::vector<TokenId> ids;
+  for (const Json& one : list) {
+    const bool fits = one >= 0 && one <= std::numeric_limits<TokenId>::max();
+    ids.push_back(fits ? one.get<TokenId>() : -1);
+  }
+  return ids;
 }
 
 std::string FreshRid() {

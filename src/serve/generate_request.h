@@ -49,6 +49,8 @@ GenerateJob ReadGenerate(std::string_view body, const ServedModel& model);
 // Prompts of ids, checked against the vocabulary and the context before anything is computed.
 Prompt PromptOfIds(const ServedModel& model, std::vector<TokenId> ids, const std::string& where);
 Prompt PromptOfText(const ServedModel& model, std::string_view text, const std::string& where);
+// Numbers of a body as ids; what is no id of any vocabulary becomes -1.
+std::vector<TokenId> TokenIds(const Json& list);
 // A fresh name for a request, of 32 hexadecimal digits.
 std::string FreshRid();
 

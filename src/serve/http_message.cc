@@ -1,11 +1,13 @@
 // Reading of heads, by RFC 9112 without its obsolete parts.
 #include "serve/http_message.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <ctime>
 
 #include "serve/http_error.h"
 
@@ -131,8 +133,7 @@ HttpFraming ReadFraming(const HttpRequest& request, HttpFraming framing) {
   }
   std::string connection(request.Header("Connection"));
   std::transform(connection.begin(), connection.end(), connection.begin(), Lower);
-  framing.keep_alive = framing.http_1_0 ? connection.find("keep-alive") != std::string::npos
-                                        : connection.find("close") == std::string::npos;
+  framing.keep_alive = !framing.http_1_0 && connection.find("close") == std::string::npos;
   framing.expects_continue = !framing.http_1_0 && EqualCaseLess(request.Header("Expect"), "100-continue");
   if (!framing.http_1_0 && !request.headers.contains("Host")) Refuse("the header Host is missing");
   return framing;
@@ -217,7 +218,8 @@ uint64_t ParseChunkSize(std::string_view line) {
 }
 
 std::string ResponseHead(const HttpResponse& response, std::optional<uint64_t> length, bool keep_alive) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, Reason(response.status));
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", response.status,
+                                 Reason(response.status), fmt::gmtime(std::time(nullptr)));
   if (length != 0U) head += fmt::format("Content-Type: {}\r\n", response.content_type);
   head += length ? fmt::format("Content-Length: {}\r\n", *length) : "Transfer-Encoding: chunked\r\n";
   for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);

@@ -115,15 +115,6 @@ std::vector<ChatMessage> ReadMessages(const Json& messages) {
   return result;
 }
 
-std::vector<TokenId> Ids(const Json& list) {
-  std::vector<TokenId> ids;
-  for (const Json& one : list) {
-    const bool fits = one >= 0 && one <= std::numeric_limits<TokenId>::max();
-    ids.push_back(fits ? one.get<TokenId>() : -1);
-  }
-  return ids;
-}
-
 }  // namespace
 
 FieldTable Fields(CompletionRequest& r) {
@@ -179,7 +170,9 @@ OpenAiJob ReadCompletion(std::string_view text, Models& models) {
   const auto add_text = [&](const Json& one) {
     job.prompts.push_back(PromptOfText(*job.model, one.get_ref<const std::string&>(), "prompt"));
   };
-  const auto add_ids = [&](const Json& one) { job.prompts.push_back(PromptOfIds(*job.model, Ids(one), "prompt")); };
+  const auto add_ids = [&](const Json& one) {
+    job.prompts.push_back(PromptOfIds(*job.model, TokenIds(one), "prompt"));
+  };
   if (prompt.is_string()) {
     add_text(prompt);
   } else if (prompt.empty() || prompt[0].is_number()) {

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <thread>
+#include <optional>
 
 #include "base/fail.h"
 #include "base/interrupt.h"
@@ -64,9 +64,10 @@ class StopSignal {
 
 void RunServer(const ServerOptions& options, const std::function<ModelChoice()>& choose,
                const std::function<void(const HttpServer&, Models&)>& ready) {
+  std::optional<Models> loaded;  // outlives the threads that use it
   Service service(options.service);
   HttpServer server(options.http, service);
-  Models models(choose());
+  Models& models = loaded.emplace(choose());
   ThrowIfInterrupted();
   service.Open(models, options.seed, options.shown);
   const StopSignal stop;

@@ -149,6 +149,34 @@ TEST(RequestFields, RefusalsNameTheFieldTheValueAndTheMend) {
               HasSubstr("params[2]: unknown field \"heet\". Did you mean \"heat\"?"));
 }
 
+TEST(RequestFields, AnyBytesAreReadOrRefused) {
+  const std::string good =
+      R"({"name":"b","count":9,"heat":2e0,"loud":true,"stop":["x","\u00e9"],"ids":[4],"rows":[[1.5,-2e-3],[3,4]],"blob":"QQ==","any":[1]})";
+  uint64_t state = 1;
+  const auto next = [&] { return (state = state * 6364136223846793005U + 1442695040888963407U) >> 33; };
+  const std::string_view bytes = "{}[]\",:\\0123456789.eE+-ntf \xff\x80";
+  int refused = 0;
+  for (int i = 0; i < 50000; ++i) {
+    std::string text = good;
+    for (uint64_t changes = next() % 4 + 1; changes > 0; --changes) {
+      const size_t at = next() % text.size();
+      if (next() % 3 == 0) {
+        text.erase(at, next() % 5);
+      } else {
+        text[at] = bytes[next() % bytes.size()];
+      }
+    }
+    try {
+      Read(text);
+    } catch (const MalformedBody&) {
+      ++refused;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 10000);
+}
+
 TEST(RequestFields, TheSchemaSaysWhatTheTableSays) {
   Example example;
   const FieldTable table = Fields(example);
