@@ -65,9 +65,9 @@ HttpResponse HealthGenerate(Context& context, Call& call) {
   SamplingParams params;
   params.max_new_tokens = 1;
   params.temperature = 0;
-  std::vector<EngineRequest> requests;
-  requests.push_back(MakeRequest(params, model, PromptOfIds(model, {0}, "prompt"), 0));
-  Replies replies(*model.engine, context.metrics, std::move(requests));
+  const Prompt prompt = PromptOfIds(model, {0}, "prompt");
+  Replies replies(*model.engine, context.metrics,
+                  {.count = 1, .make = [&](size_t) { return MakeRequest(params, model, prompt, 0); }});
   replies.AwaitAll(call.client);
   if (replies[0].finish->reason == FinishReason::kAbort) {
     return {.status = 503, .body = ValueErrorBody(replies[0].finish->message)};

@@ -22,7 +22,7 @@ class Explanations {
         job_(std::move(job)),
         where_(std::move(where)),
         seed_(job_.sampling.sampling_seed ? static_cast<uint64_t>(*job_.sampling.sampling_seed) : context.NextSeed()),
-        replies_(*context.models.Verbalizer().engine, context.metrics, Requests()),
+        replies_(*context.models.Verbalizer().engine, context.metrics, Plan()),
         rid_(FreshRid()),
         name_(context.active, rid_, {&replies_, 0, replies_.size()}) {}
 
@@ -90,22 +90,20 @@ class Explanations {
     const int64_t d = static_cast<int64_t>(job_.rows.values.size()) / job_.rows.rows;
     return job_.rows.Row(static_cast<int64_t>(row), d);
   }
-  std::vector<EngineRequest> Requests() const {
-    const ServedModel& model = context_.models.Verbalizer();
-    if (job_.rows.rows * job_.sampling.n > kMostReplies) {
+  ReplyPlan Plan() const {
+    constexpr size_t kAhead = 128;  // more than an engine usually runs
+    const int64_t count = job_.rows.rows * job_.sampling.n;
+    if (count > kMostReplies) {
       FailUsage({.where = "body",
                  .what = "asks for too many explanations",
-                 .found = std::to_string(job_.rows.rows * job_.sampling.n),
+                 .found = std::to_string(count),
                  .wanted = "at most " + std::to_string(kMostReplies) + " in one request"});
     }
-    std::vector<EngineRequest> requests;
-    for (int64_t row = 0; row < job_.rows.rows; ++row) {
-      const Prompt prompt{context_.models.ActorPrompt(Activation(static_cast<size_t>(row))), {}};
-      for (int64_t j = 0; j < job_.sampling.n; ++j) {
-        requests.push_back(MakeRequest(job_.sampling, model, prompt, SeedOf(seed_, row * job_.sampling.n + j)));
-      }
-    }
-    return requests;
+    return {.count = static_cast<size_t>(count), .make = [this](size_t i) { return Request(i); }, .ahead = kAhead};
+  }
+  EngineRequest Request(size_t i) const {
+    const Prompt prompt{context_.models.ActorPrompt(Activation(i / Samples())), {}};
+    return MakeRequest(job_.sampling, context_.models.Verbalizer(), prompt, SeedOf(seed_, static_cast<int64_t>(i)));
   }
 
   Context& context_;

@@ -9,7 +9,7 @@ namespace {
 // A job and its replies, from the parsed body to the last byte.
 struct Running {
   Running(Context& context, ServedModel& served, GenerateJob given)
-      : model(served), job(std::move(given)), replies(*served.engine, context.metrics, Requests(context)) {
+      : model(served), job(std::move(given)), replies(*served.engine, context.metrics, Plan(context)) {
     const auto samples = static_cast<size_t>(job.sampling[0].n);
     for (size_t i = 0; i < job.prompts.size(); ++i) {
       const ActiveReplies::Part part{&replies, i * samples, samples};
@@ -17,17 +17,17 @@ struct Running {
     }
   }
 
-  std::vector<EngineRequest> Requests(Context& context) const {
-    std::vector<EngineRequest> requests;
+  ReplyPlan Plan(Context& context) const {
+    const auto requests = std::make_shared<std::vector<EngineRequest>>();
     for (size_t i = 0; i < job.prompts.size(); ++i) {
       const SamplingParams& params = job.sampling[i];
       const uint64_t seed = params.sampling_seed ? static_cast<uint64_t>(*params.sampling_seed) : context.NextSeed();
       for (int64_t j = 0; j < params.n; ++j) {
-        requests.push_back(MakeRequest(params, model, job.prompts[i], SeedOf(seed, j)));
-        if (job.request.return_logprob) requests.back().top_logprobs = job.request.top_logprobs_num;
+        requests->push_back(MakeRequest(params, model, job.prompts[i], SeedOf(seed, j)));
+        if (job.request.return_logprob) requests->back().top_logprobs = job.request.top_logprobs_num;
       }
     }
-    return requests;
+    return {.count = requests->size(), .make = [requests](size_t i) { return std::move((*requests)[i]); }};
   }
 
   OrderedJson Answer(size_t i) const { return GenerateAnswer(job, model, i, replies[i]); }

@@ -12,7 +12,7 @@ class OpenAiWork {
  public:
   OpenAiWork(Context& context, OpenAiJob given)
       : job(std::move(given)),
-        replies(*job.model->engine, context.metrics, Requests(context)),
+        replies(*job.model->engine, context.metrics, Plan(context)),
         sent_(replies.size(), 0),
         sent_ids_(replies.size(), 0),
         name_(context.active, job.id, {&replies, 0, replies.size()}) {}
@@ -85,17 +85,17 @@ class OpenAiWork {
   }
 
  private:
-  std::vector<EngineRequest> Requests(Context& context) const {
-    std::vector<EngineRequest> requests;
+  ReplyPlan Plan(Context& context) const {
+    const auto requests = std::make_shared<std::vector<EngineRequest>>();
     for (const Prompt& prompt : job.prompts) {
       const SamplingParams& params = job.sampling;
       const uint64_t seed = params.sampling_seed ? static_cast<uint64_t>(*params.sampling_seed) : context.NextSeed();
       for (int64_t j = 0; j < params.n; ++j) {
-        requests.push_back(MakeRequest(params, *job.model, prompt, SeedOf(seed, j)));
-        requests.back().top_logprobs = std::max<int64_t>(job.top_logprobs, 0);
+        requests->push_back(MakeRequest(params, *job.model, prompt, SeedOf(seed, j)));
+        requests->back().top_logprobs = std::max<int64_t>(job.top_logprobs, 0);
       }
     }
-    return requests;
+    return {.count = requests->size(), .make = [requests](size_t i) { return std::move((*requests)[i]); }};
   }
 
   static OrderedJson Reason(const Reply& reply) {

@@ -10,25 +10,19 @@
 
 namespace nla::serve {
 
-Replies::Replies(EngineThread& engine, ServerMetrics& metrics, std::vector<EngineRequest> requests)
+Replies::Replies(EngineThread& engine, ServerMetrics& metrics, ReplyPlan plan)
     : engine_(engine),
       metrics_(metrics),
+      plan_(std::move(plan)),
       mailbox_(std::make_shared<Mailbox>()),
-      replies_(requests.size()),
-      begun_(Clock::now()),
-      asked_(begun_) {
-  metrics_.CountBatch(static_cast<int64_t>(requests.size()));
+      replies_(plan_.count),
+      asked_(Clock::now()),
+      open_(plan_.count) {
+  metrics_.CountBatch(static_cast<int64_t>(plan_.count));
   try {
-    for (size_t i = 0; i < requests.size(); ++i) {
-      ids_.push_back(engine_.Submit(std::move(requests[i]), [box = mailbox_, i](RequestId, EngineEvent event) {
-        const std::lock_guard lock(box->mutex);
-        box->events.emplace_back(i, std::move(event));
-        box->news.notify_one();
-      }));
-      ++open_;
-    }
+    SubmitMore();
   } catch (...) {
-    Abort(0, ids_.size(), "another prompt of the request was refused");
+    Abort(0, plan_.count, "another prompt of the request was refused");
     throw;
   }
 }
@@ -39,8 +33,36 @@ Replies::~Replies() {
   }
 }
 
+void Replies::SubmitMore() {
+  const size_t ended = replies_.size() - open_;
+  while (begun_.size() < replies_.size() && begun_.size() - ended < plan_.ahead) {
+    const size_t i = begun_.size();
+    EngineRequest request = plan_.make(i);
+    const std::lock_guard lock(mutex_);
+    begun_.push_back(Clock::now());
+    const auto sink = [box = mailbox_, i](RequestId /*id*/, EngineEvent event) {
+      const std::lock_guard box_lock(box->mutex);
+      box->events.emplace_back(i, std::move(event));
+      box->news.notify_one();
+    };
+    if (stopped_) {
+      EngineEvent event;
+      event.finish = Finish{.reason = FinishReason::kAbort, .message = *stopped_};
+      sink(-1, std::move(event));
+    } else {
+      ids_.push_back(engine_.Submit(std::move(request), sink));
+    }
+  }
+}
+
 void Replies::Abort(size_t first, size_t count, const std::string& message) {
-  for (size_t i = first; i < first + count; ++i) engine_.Abort(ids_[i], message);
+  std::vector<RequestId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    if (first + count > ids_.size()) stopped_ = message;
+    for (size_t i = first; i < std::min(first + count, ids_.size()); ++i) ids.push_back(ids_[i]);
+  }
+  for (const RequestId id : ids) engine_.Abort(id, message);
 }
 
 std::vector<size_t> Replies::Next(const ClientLink& client) {
@@ -62,6 +84,7 @@ std::vector<size_t> Replies::Next(const ClientLink& client) {
       changed.push_back(i);
     }
     if (changed.empty()) continue;
+    SubmitMore();
     std::sort(changed.begin(), changed.end());
     changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
     return changed;
@@ -75,7 +98,7 @@ void Replies::AwaitAll(const ClientLink& client) {
 
 void Replies::Take(size_t i, EngineEvent event) {
   Reply& reply = replies_[i];
-  const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
+  const double seconds = std::chrono::duration<double>(Clock::now() - begun_[i]).count();
   if (event.id >= 0) {
     if (reply.ids.empty()) metrics_.CountFirstToken(seconds);
     reply.ids.push_back(event.id);
@@ -87,6 +110,10 @@ void Replies::Take(size_t i, EngineEvent event) {
   if (!event.finish || reply.finish) return;
   reply.finish = std::move(event.finish);
   reply.seconds = seconds;
+  if (reply.finish->reason == FinishReason::kAbort) {  // by whatever way: the rest is not wanted either
+    const std::lock_guard lock(mutex_);
+    if (ids_.size() < replies_.size() && !stopped_) stopped_ = reply.finish->message;
+  }
   metrics_.CountReply(seconds, static_cast<int64_t>(reply.ids.size()));
   --open_;
 }

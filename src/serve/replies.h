@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,10 +30,18 @@ struct Reply {
   double seconds = 0;  // from submission to the end
 };
 
+// What is asked: `count` requests, made when their time comes, at most `ahead` of them before the first has ended.
+// Prompts of a thousand activations would else lie in memory at the same time.
+struct ReplyPlan {
+  size_t count = 0;
+  std::function<EngineRequest(size_t)> make;
+  size_t ahead = std::numeric_limits<size_t>::max();
+};
+
 class Replies {
  public:
-  // Submits all; when one is refused, none stays. The engine and the metrics are borrowed.
-  Replies(EngineThread& engine, ServerMetrics& metrics, std::vector<EngineRequest> requests);
+  // Submits the first; when one is refused, none stays. The engine and the metrics are borrowed.
+  Replies(EngineThread& engine, ServerMetrics& metrics, ReplyPlan plan);
   Replies(const Replies&) = delete;
   Replies& operator=(const Replies&) = delete;
   ~Replies();  // aborts those that have not ended
@@ -54,14 +64,19 @@ class Replies {
     std::vector<std::pair<size_t, EngineEvent>> events;
   };
   void Take(size_t i, EngineEvent event);
+  void SubmitMore();
 
   EngineThread& engine_;
   ServerMetrics& metrics_;
+  ReplyPlan plan_;
   std::shared_ptr<Mailbox> mailbox_;
-  std::vector<RequestId> ids_;
   std::vector<Reply> replies_;
-  Clock::time_point begun_, asked_;
-  size_t open_ = 0;
+  std::vector<Clock::time_point> begun_;  // of those that were submitted
+  Clock::time_point asked_;               // whether the client is there
+  size_t open_;                           // that have not ended
+  std::mutex mutex_;
+  std::vector<RequestId> ids_;          // under mutex_: of those that were submitted
+  std::optional<std::string> stopped_;  // under mutex_: no more are submitted, and why
 };
 
 // The replies that are being written, by the rid of their request. Thread-safe.

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "nla/metrics.h"
 #include "serve/base64.h"
 #include "serve/service_testing.h"
@@ -99,6 +101,23 @@ TEST_F(NlaRoutesTest, SamplesStreamsAndSamplers) {
   for (size_t i = 0; i + 1 < events.size(); ++i) last[{events[i].at("index"), events[i].at("sample")}] = events[i];
   ASSERT_EQ(last.size(), 4U);
   for (const json& row : rows) EXPECT_EQ(last.at({row["index"], row["sample"]})["raw"], row["raw"]);
+}
+
+TEST_F(NlaRoutesTest, ManyRowsAreWorkedOffAndAbortedTogether) {
+  const std::vector<float> vectors = RandomVectors(400, 8);
+  const json body{{"activations", Nested(vectors)}};
+  ExpectKnown(Post("verbalize", body)["rows"], vectors);
+
+  service_->Post("/pause_generation", {{"mode", "in_place"}});
+  std::thread asks([&] {
+    const json rows = Post("verbalize", body)["rows"];
+    ASSERT_EQ(rows.size(), 400U);
+    for (const json& row : rows) EXPECT_EQ(row["finish_reason"]["type"], "abort");
+  });
+  while (service_->models().main().engine->counts().waiting < 128) std::this_thread::yield();
+  service_->Post("/abort_request", {{"abort_all", true}});
+  asks.join();
+  service_->Post("/continue_generation", json::object());
 }
 
 TEST_F(NlaRoutesTest, ExplainIsExtractVerbalizeAndScore) {
