@@ -83,21 +83,18 @@ void Run(Options options, const CommonOptions& common) {
 void AddDoorOptions(CLI::App* command, Options& options) {
   serve::ServerOptions& server = options.server;
   serve::AdmissionOptions& admission = server.service.admission;
-  const char* const door = "Who may ask, and how much";
+  const char* const door = "How much may be asked";
   command->add_option("--host", server.http.host, "address to listen on; 0.0.0.0 lets other machines in")
       ->capture_default_str()
-      ->type_name("HOST")
-      ->group(door);
+      ->type_name("HOST");
   command->add_option("--port", server.http.port, "port to listen on; 0 takes a free one and prints it")
       ->capture_default_str()
       ->check(CLI::Range(0, 65535))
-      ->type_name("N")
-      ->group(door);
+      ->type_name("N");
   command
       ->add_option("--api-key", admission.api_key,
                    "wanted as \"Authorization: Bearer KEY\"; NLA_API_KEY keeps it out of the list of processes")
-      ->type_name("KEY")
-      ->group(door);
+      ->type_name("KEY");
   command->add_option("--max-body", options.max_body_mib, "largest body of a request, in MiB")
       ->capture_default_str()
       ->check(CLI::PositiveNumber)
@@ -126,7 +123,7 @@ void AddTimeOptions(CLI::App* command, Options& options) {
   serve::HttpLimits& limits = options.server.http.limits;
   const char* const times = "Times and logs";
   const auto seconds = [&](const char* name, double& target, const char* help) {
-    command->add_option(name, target, help)->capture_default_str()->check(CLI::NonNegativeNumber)->group(times);
+    command->add_option(name, target, help)->capture_default_str()->check(CLI::Range(0.0, 1e6))->group(times);
   };
   seconds("--head-seconds", limits.head_seconds, "for a request's head to arrive");
   seconds("--body-seconds", limits.body_seconds, "for its body to arrive, and a second more for each 256 KiB");

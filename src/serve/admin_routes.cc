@@ -66,7 +66,7 @@ HttpResponse HealthGenerate(Context& context, Call& call) {
   params.max_new_tokens = 1;
   params.temperature = 0;
   const Prompt prompt = PromptOfIds(model, {0}, "prompt");
-  Replies replies(*model.engine, context.metrics,
+  Replies replies({*model.engine, context.metrics, context.active},
                   {.count = 1, .make = [&](size_t) { return MakeRequest(params, model, prompt, 0); }});
   replies.AwaitAll(call.client);
   if (replies[0].finish->reason == FinishReason::kAbort) {
@@ -211,12 +211,11 @@ void AddAdminRoutes(RouteTable& routes, Context& context) {
                       .body = nullptr,
                       .run = [&context, run](Call&) { return run(context); }});
   };
-  const auto post = [&](const char* path, const char* summary, OrderedJson body, auto run) {
-    routes.push_back({.methods = {"POST"},
-                      .path = path,
-                      .summary = summary,
-                      .body = std::move(body),
-                      .run = [&context, run](Call& call) { return run(context, call); }});
+  const auto post = [&](const char* path, const char* summary, const OrderedJson& body, auto run) {
+    routes.push_back(
+        {.methods = {"POST"}, .path = path, .summary = summary, .body = body, .run = [&context, run](Call& call) {
+           return run(context, call);
+         }});
   };
   // The server itself answers 503 while it starts or stops.
   get("/health", "200 while requests are taken", Rule::kOpen, [](Context&) { return HttpResponse{}; });

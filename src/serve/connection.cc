@@ -161,11 +161,10 @@ bool Connection::Write(std::string_view bytes) {
     if (count > 0) {
       bytes.remove_prefix(static_cast<size_t>(count));
       bytes_written_ += static_cast<uint64_t>(count);
-    } else if (count < 0 && errno != EAGAIN && errno != EINTR) {
-      return false;
-    } else if (!WaitFor(POLLOUT, deadline)) {
-      return false;
+      continue;
     }
+    const bool broken = count < 0 && errno != EAGAIN && errno != EINTR;
+    if (broken || !WaitFor(POLLOUT, deadline)) return false;
   }
   return true;
 }

@@ -22,9 +22,8 @@ class Explanations {
         job_(std::move(job)),
         where_(std::move(where)),
         seed_(job_.sampling.sampling_seed ? static_cast<uint64_t>(*job_.sampling.sampling_seed) : context.NextSeed()),
-        replies_(*context.models.Verbalizer().engine, context.metrics, Plan()),
         rid_(FreshRid()),
-        name_(context.active, rid_, {&replies_, 0, replies_.size()}) {}
+        replies_({*context.models.Verbalizer().engine, context.metrics, context.active}, Plan()) {}
 
   const std::string& rid() const { return rid_; }
   bool stream() const { return job_.stream; }
@@ -56,6 +55,7 @@ class Explanations {
   // Adds the scores of ended replies to their rows.
   void AddScores(const std::vector<size_t>& which, std::vector<OrderedJson>& rows) const {
     std::vector<std::string> texts;
+    texts.reserve(which.size());
     for (const size_t i : which) texts.push_back(ExtractExplanation(replies_[i].text).value_or(""));
     if (texts.empty()) return;
     const std::vector<float> vectors = context_.models.Reconstruct(texts);
@@ -72,6 +72,7 @@ class Explanations {
     std::vector<size_t> all(replies_.size());
     std::iota(all.begin(), all.end(), 0);
     std::vector<OrderedJson> rows;
+    rows.reserve(all.size());
     for (const size_t i : all) rows.push_back(Row(i));
     if (scored()) AddScores(all, rows);
     return {{scored() ? "tokens" : "rows", std::move(rows)}, {"provenance", FullProvenance()}};
@@ -99,7 +100,10 @@ class Explanations {
                  .found = std::to_string(count),
                  .wanted = "at most " + std::to_string(kMostReplies) + " in one request"});
     }
-    return {.count = static_cast<size_t>(count), .make = [this](size_t i) { return Request(i); }, .ahead = kAhead};
+    return {.count = static_cast<size_t>(count),
+            .make = [this](size_t i) { return Request(i); },
+            .rids = {rid_},
+            .ahead = kAhead};
   }
   EngineRequest Request(size_t i) const {
     const Prompt prompt{context_.models.ActorPrompt(Activation(i / Samples())), {}};
@@ -110,9 +114,8 @@ class Explanations {
   VerbalizeJob job_;
   std::optional<TextAndPositions> where_;
   uint64_t seed_;
-  Replies replies_;
   std::string rid_;
-  ActiveReplies::Entry name_;  // behind the replies that it names
+  Replies replies_;
 };
 
 HttpResponse Run(const std::shared_ptr<Explanations>& work, Call& call) {

@@ -268,6 +268,7 @@ class ArrayScanner {
   }
 
   void SkipSpace() {
+    if (p_ != end_ && *p_ > ' ') return;
     while (p_ != end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\r' || *p_ == '\t')) ++p_;
   }
 

@@ -9,13 +9,9 @@ namespace {
 // A job and its replies, from the parsed body to the last byte.
 struct Running {
   Running(Context& context, ServedModel& served, GenerateJob given)
-      : model(served), job(std::move(given)), replies(*served.engine, context.metrics, Plan(context)) {
-    const auto samples = static_cast<size_t>(job.sampling[0].n);
-    for (size_t i = 0; i < job.prompts.size(); ++i) {
-      const ActiveReplies::Part part{&replies, i * samples, samples};
-      names.push_back(std::make_unique<ActiveReplies::Entry>(context.active, job.rids[i], part));
-    }
-  }
+      : model(served),
+        job(std::move(given)),
+        replies({*served.engine, context.metrics, context.active}, Plan(context)) {}
 
   ReplyPlan Plan(Context& context) const {
     const auto requests = std::make_shared<std::vector<EngineRequest>>();
@@ -27,7 +23,9 @@ struct Running {
         if (job.request.return_logprob) requests->back().top_logprobs = job.request.top_logprobs_num;
       }
     }
-    return {.count = requests->size(), .make = [requests](size_t i) { return std::move((*requests)[i]); }};
+    return {.count = requests->size(),
+            .make = [requests](size_t i) { return std::move((*requests)[i]); },
+            .rids = job.rids};
   }
 
   OrderedJson Answer(size_t i) const { return GenerateAnswer(job, model, i, replies[i]); }
@@ -40,7 +38,6 @@ struct Running {
   ServedModel& model;
   GenerateJob job;
   Replies replies;
-  std::vector<std::unique_ptr<ActiveReplies::Entry>> names;  // behind the replies that they name
 };
 
 HttpResponse Generate(Context& context, Call& call) {

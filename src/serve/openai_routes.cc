@@ -12,10 +12,9 @@ class OpenAiWork {
  public:
   OpenAiWork(Context& context, OpenAiJob given)
       : job(std::move(given)),
-        replies(*job.model->engine, context.metrics, Plan(context)),
+        replies({*job.model->engine, context.metrics, context.active}, Plan(context)),
         sent_(replies.size(), 0),
-        sent_ids_(replies.size(), 0),
-        name_(context.active, job.id, {&replies, 0, replies.size()}) {}
+        sent_ids_(replies.size(), 0) {}
 
   OrderedJson Usage() const {
     int64_t prompt = 0;
@@ -95,7 +94,9 @@ class OpenAiWork {
         requests->back().top_logprobs = std::max<int64_t>(job.top_logprobs, 0);
       }
     }
-    return {.count = requests->size(), .make = [requests](size_t i) { return std::move((*requests)[i]); }};
+    return {.count = requests->size(),
+            .make = [requests](size_t i) { return std::move((*requests)[i]); },
+            .rids = {job.id}};
   }
 
   static OrderedJson Reason(const Reply& reply) {
@@ -162,7 +163,6 @@ class OpenAiWork {
 
  private:
   std::vector<size_t> sent_, sent_ids_;  // bytes and tokens that events have told
-  ActiveReplies::Entry name_;            // behind the replies that it names
 };
 
 HttpResponse Run(Context& context, Call& call, OpenAiJob job) {

@@ -10,27 +10,47 @@
 
 namespace nla::serve {
 
-Replies::Replies(EngineThread& engine, ServerMetrics& metrics, ReplyPlan plan)
-    : engine_(engine),
-      metrics_(metrics),
+Replies::Replies(const ReplyServices& services, ReplyPlan plan)
+    : services_(services),
       plan_(std::move(plan)),
       mailbox_(std::make_shared<Mailbox>()),
       replies_(plan_.count),
       asked_(Clock::now()),
-      open_(plan_.count) {
-  metrics_.CountBatch(static_cast<int64_t>(plan_.count));
+      open_(plan_.count),
+      stopped_(plan_.count) {
+  TakeNames();
+  services_.metrics.CountBatch(static_cast<int64_t>(plan_.count));
   try {
     SubmitMore();
   } catch (...) {
+    DropNames(plan_.rids.size());
     Abort(0, plan_.count, "another prompt of the request was refused");
     throw;
   }
 }
 
 Replies::~Replies() {
+  DropNames(plan_.rids.size());
   for (size_t i = 0; i < ids_.size() && open_ > 0; ++i) {
-    if (!replies_[i].finish) engine_.Abort(ids_[i], "nobody waits for the reply");
+    if (!replies_[i].finish) services_.engine.Abort(ids_[i], "nobody waits for the reply");
   }
+}
+
+// Before the first is submitted: an abort that comes early finds them.
+void Replies::TakeNames() {
+  for (size_t k = 0; k < plan_.rids.size(); ++k) {
+    const size_t each = plan_.count / plan_.rids.size();
+    try {
+      services_.active.Add(plan_.rids[k], *this, k * each, each);
+    } catch (...) {
+      DropNames(k);
+      throw;
+    }
+  }
+}
+
+void Replies::DropNames(size_t count) {
+  for (size_t k = 0; k < count; ++k) services_.active.Remove(plan_.rids[k]);
 }
 
 void Replies::SubmitMore() {
@@ -45,12 +65,13 @@ void Replies::SubmitMore() {
       box->events.emplace_back(i, std::move(event));
       box->news.notify_one();
     };
-    if (stopped_) {
+    if (!stopped_[i].empty()) {
       EngineEvent event;
-      event.finish = Finish{.reason = FinishReason::kAbort, .message = *stopped_};
+      event.finish = Finish{.reason = FinishReason::kAbort, .message = stopped_[i]};
+      ids_.push_back(-1);
       sink(-1, std::move(event));
     } else {
-      ids_.push_back(engine_.Submit(std::move(request), sink));
+      ids_.push_back(services_.engine.Submit(std::move(request), sink));
     }
   }
 }
@@ -59,10 +80,15 @@ void Replies::Abort(size_t first, size_t count, const std::string& message) {
   std::vector<RequestId> ids;
   {
     const std::lock_guard lock(mutex_);
-    if (first + count > ids_.size()) stopped_ = message;
-    for (size_t i = first; i < std::min(first + count, ids_.size()); ++i) ids.push_back(ids_[i]);
+    for (size_t i = first; i < first + count; ++i) {
+      if (i < ids_.size()) {
+        ids.push_back(ids_[i]);
+      } else {
+        stopped_[i] = message;
+      }
+    }
   }
-  for (const RequestId id : ids) engine_.Abort(id, message);
+  for (const RequestId id : ids) services_.engine.Abort(id, message);
 }
 
 std::vector<size_t> Replies::Next(const ClientLink& client) {
@@ -100,7 +126,7 @@ void Replies::Take(size_t i, EngineEvent event) {
   Reply& reply = replies_[i];
   const double seconds = std::chrono::duration<double>(Clock::now() - begun_[i]).count();
   if (event.id >= 0) {
-    if (reply.ids.empty()) metrics_.CountFirstToken(seconds);
+    if (reply.ids.empty()) services_.metrics.CountFirstToken(seconds);
     reply.ids.push_back(event.id);
     reply.logprobs.push_back(event.logprob);
     if (!event.top.empty()) reply.top.push_back(std::move(event.top));
@@ -112,22 +138,21 @@ void Replies::Take(size_t i, EngineEvent event) {
   reply.seconds = seconds;
   if (reply.finish->reason == FinishReason::kAbort) {  // by whatever way: the rest is not wanted either
     const std::lock_guard lock(mutex_);
-    if (ids_.size() < replies_.size() && !stopped_) stopped_ = reply.finish->message;
+    for (size_t later = ids_.size(); later < replies_.size(); ++later) stopped_[later] = reply.finish->message;
   }
-  metrics_.CountReply(seconds, static_cast<int64_t>(reply.ids.size()));
+  services_.metrics.CountReply(seconds, static_cast<int64_t>(reply.ids.size()));
   --open_;
 }
 
-ActiveReplies::Entry::Entry(ActiveReplies& owner, std::string rid, const Part& part)
-    : owner_(owner), rid_(std::move(rid)) {
-  const std::lock_guard lock(owner_.mutex_);
-  if (owner_.parts_.emplace(rid_, part).second) return;
-  FailUsage({.where = "rid", .what = "is the name of a request that is being answered", .found = rid_.substr(0, 100)});
+void ActiveReplies::Add(const std::string& rid, Replies& replies, size_t first, size_t count) {
+  const std::lock_guard lock(mutex_);
+  if (parts_.emplace(rid, Part{&replies, first, count}).second) return;
+  FailUsage({.where = "rid", .what = "is the name of a request that is being answered", .found = rid.substr(0, 100)});
 }
 
-ActiveReplies::Entry::~Entry() {
-  const std::lock_guard lock(owner_.mutex_);
-  owner_.parts_.erase(rid_);
+void ActiveReplies::Remove(const std::string& rid) {
+  const std::lock_guard lock(mutex_);
+  parts_.erase(rid);
 }
 
 bool ActiveReplies::Abort(const std::string& rid, const std::string& message) {

@@ -30,18 +30,48 @@ struct Reply {
   double seconds = 0;  // from submission to the end
 };
 
+class Replies;
+
+// The replies that are being written, by the rid of their request. Thread-safe.
+class ActiveReplies {
+ public:
+  // A rid that is in use is a usage error.
+  void Add(const std::string& rid, Replies& replies, size_t first, size_t count);
+  void Remove(const std::string& rid);
+  // False: nothing goes by that name.
+  bool Abort(const std::string& rid, const std::string& message);
+  int64_t count() const;
+
+ private:
+  // Some of the replies of a request.
+  struct Part {
+    Replies* replies = nullptr;
+    size_t first = 0, count = 0;
+  };
+  mutable std::mutex mutex_;
+  std::map<std::string, Part> parts_;
+};
+
 // What is asked: `count` requests, made when their time comes, at most `ahead` of them before the first has ended.
-// Prompts of a thousand activations would else lie in memory at the same time.
+// Prompts of a thousand activations would else lie in memory at the same time. Each of `rids` names as many of them.
 struct ReplyPlan {
   size_t count = 0;
   std::function<EngineRequest(size_t)> make;
+  std::vector<std::string> rids = {};
   size_t ahead = std::numeric_limits<size_t>::max();
+};
+
+// What replies need of the server. Borrowed.
+struct ReplyServices {
+  EngineThread& engine;
+  ServerMetrics& metrics;
+  ActiveReplies& active;
 };
 
 class Replies {
  public:
-  // Submits the first; when one is refused, none stays. The engine and the metrics are borrowed.
-  Replies(EngineThread& engine, ServerMetrics& metrics, ReplyPlan plan);
+  // Takes the names and submits the first; when one is refused, none stays.
+  Replies(const ReplyServices& services, ReplyPlan plan);
   Replies(const Replies&) = delete;
   Replies& operator=(const Replies&) = delete;
   ~Replies();  // aborts those that have not ended
@@ -63,11 +93,12 @@ class Replies {
     std::condition_variable news;
     std::vector<std::pair<size_t, EngineEvent>> events;
   };
+  void TakeNames();
+  void DropNames(size_t count);
   void Take(size_t i, EngineEvent event);
   void SubmitMore();
 
-  EngineThread& engine_;
-  ServerMetrics& metrics_;
+  ReplyServices services_;
   ReplyPlan plan_;
   std::shared_ptr<Mailbox> mailbox_;
   std::vector<Reply> replies_;
@@ -75,37 +106,8 @@ class Replies {
   Clock::time_point asked_;               // whether the client is there
   size_t open_;                           // that have not ended
   std::mutex mutex_;
-  std::vector<RequestId> ids_;          // under mutex_: of those that were submitted
-  std::optional<std::string> stopped_;  // under mutex_: no more are submitted, and why
-};
-
-// The replies that are being written, by the rid of their request. Thread-safe.
-class ActiveReplies {
- public:
-  // Some of the replies of a request.
-  struct Part {
-    Replies* replies = nullptr;
-    size_t first = 0, count = 0;
-  };
-  // While it lives, its part can be aborted by its rid. A rid that is in use is a usage error.
-  class Entry {
-   public:
-    Entry(ActiveReplies& owner, std::string rid, const Part& part);
-    Entry(const Entry&) = delete;
-    Entry& operator=(const Entry&) = delete;
-    ~Entry();
-
-   private:
-    ActiveReplies& owner_;
-    std::string rid_;
-  };
-  // False: nothing goes by that name.
-  bool Abort(const std::string& rid, const std::string& message);
-  int64_t count() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, Part> parts_;
+  std::vector<RequestId> ids_;        // under mutex_: of those that were submitted
+  std::vector<std::string> stopped_;  // under mutex_: why a reply is not to be submitted, or ""
 };
 
 }  // namespace nla::serve

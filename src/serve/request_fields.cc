@@ -21,7 +21,8 @@ std::string Shown(const Json& value) {
 }
 
 bool IsNeutral(const Json& value) {
-  return value.is_null() || value == false || value == 0 || value == "" || (value.is_structured() && value.empty());
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || value == false || value == 0 || (value.is_structured() && value.empty());
 }
 
 bool AllOf(const Json& list, bool (*is)(const Json&)) {
@@ -82,6 +83,7 @@ const char* NameOf(Shape shape) {
 
 std::string NamesOf(const std::vector<Shape>& shapes) {
   std::vector<std::string> names;
+  names.reserve(shapes.size());
   for (const Shape shape : shapes) names.emplace_back(NameOf(shape));
   return fmt::format("{}", fmt::join(names, " or "));
 }

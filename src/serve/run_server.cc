@@ -79,8 +79,8 @@ void RunServer(const ServerOptions& options, const std::function<ModelChoice()>&
   if (!server.Drain(options.drain_seconds)) {
     constexpr double kSecondsToSaySo = 5;
     for (ServedModel* model : models.all()) {
-      model->engine->Continue();  // what waits in a pause is aborted too
       model->engine->AbortAll("the server is stopping");
+      model->engine->Continue();  // should it have been paused
     }
     if (!server.Drain(kSecondsToSaySo)) server.Abort();
   }

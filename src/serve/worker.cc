@@ -3,7 +3,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <omp.h>
 
 namespace nla::serve {
 
@@ -43,7 +42,10 @@ void Worker::Loop(int threads) {
 }
 
 SmallTensorWork::SmallTensorWork() : gradients_(at::GradMode::is_enabled()) {
+  at::get_num_threads();  // a thread's first call sets the number that all threads begin with
+#ifdef _OPENMP
   omp_set_num_threads(1);  // of this thread alone
+#endif
   at::GradMode::set_enabled(false);
 }
 
