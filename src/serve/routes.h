@@ -17,6 +17,9 @@ namespace nla::serve {
 
 // What handlers share. Borrows all of it.
 struct Context {
+  Context(Models& served, ServerMetrics& counts, const Admission& door)
+      : models(served), metrics(counts), admission(door) {}
+
   Models& models;
   ServerMetrics& metrics;
   const Admission& admission;

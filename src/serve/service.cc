@@ -30,7 +30,7 @@ std::string FirstLine(const char* text) {
 Service::Service(const ServiceOptions& options) : admission_(options.admission), log_(options.access_log) {}
 
 void Service::Open(Models& models, uint64_t seed, OrderedJson options) {
-  context_ = std::unique_ptr<Context>(new Context{.models = models, .metrics = metrics_, .admission = admission_});
+  context_ = std::make_unique<Context>(models, metrics_, admission_);
   context_->seed = seed;
   context_->options = std::move(options);
   routes_ = MakeRoutes(*context_);
