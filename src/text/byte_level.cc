@@ -2,6 +2,7 @@
 #include "text/byte_level.h"
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 
 #include "text/kind_scanner.h"
@@ -29,7 +30,7 @@ class WordScanner {
 
   size_t WordEnd(size_t begin) const {
     if (chars_[begin] == '\'') {
-      const size_t length = ContractionLength(chars_.text().substr(begin));
+      const size_t length = ContractionLength(chars_.text().substr(begin), std::identity());
       if (length > 0) return begin + length;
     }
     // " ?" belongs to the run behind it, unless that is white space too.
@@ -40,24 +41,6 @@ class WordScanner {
   }
 
  private:
-  static size_t ContractionLength(std::string_view text) {
-    const auto at = [&](size_t i) { return i < text.size() ? text[i] : '\0'; };
-    switch (at(1)) {
-      case 's':
-      case 't':
-      case 'm':
-      case 'd':
-        return 2;
-      case 'r':
-      case 'v':
-        return at(2) == 'e' ? 3 : 0;
-      case 'l':
-        return at(2) == 'l' ? 3 : 0;
-      default:
-        return 0;
-    }
-  }
-
   KindScanner chars_;
 };
 

@@ -9,6 +9,27 @@
 
 namespace nla {
 
+// 's|'t|'re|'ve|'m|'ll|'d: bytes of the contraction that `text`, which begins with an apostrophe, begins with, or 0.
+// `fold` is applied to its letters first.
+template <typename Fold>
+size_t ContractionLength(std::string_view text, const Fold& fold) {
+  const auto at = [&](size_t i) { return i < text.size() ? fold(text[i]) : '\0'; };
+  switch (at(1)) {
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return 2;
+    case 'r':
+    case 'v':
+      return at(2) == 'e' ? 3 : 0;
+    case 'l':
+      return at(2) == 'l' ? 3 : 0;
+    default:
+      return 0;
+  }
+}
+
 // `text` is valid UTF-8 and outlives the scanner.
 class KindScanner {
  public:

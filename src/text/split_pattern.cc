@@ -18,23 +18,9 @@ char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('
 
 // (?i:'s|'t|'re|'ve|'m|'ll|'d): bytes of the contraction that `text` begins with, or 0. The library's engine folds
 // U+017F, the long s, to s, and no other character beyond ASCII to any of these letters.
-size_t ContractionLength(std::string_view text) {
+size_t FoldedContractionLength(std::string_view text) {
   if (text.substr(1).starts_with("\u017F")) return 3;
-  const auto at = [&](size_t i) { return i < text.size() ? LowerAscii(text[i]) : '\0'; };
-  switch (at(1)) {
-    case 's':
-    case 't':
-    case 'm':
-    case 'd':
-      return 2;
-    case 'r':
-    case 'v':
-      return at(2) == 'e' ? 3 : 0;
-    case 'l':
-      return at(2) == 'l' ? 3 : 0;
-    default:
-      return 0;
-  }
+  return ContractionLength(text, LowerAscii);
 }
 
 // Takes the alternatives in the expression's order, at one offset after another.
@@ -44,7 +30,7 @@ class Scanner {
 
   size_t WordEnd(size_t begin) const {
     if (chars_[begin] == '\'') {
-      const size_t length = ContractionLength(chars_.text().substr(begin));
+      const size_t length = FoldedContractionLength(chars_.text().substr(begin));
       if (length > 0) return begin + length;
     }
     const Kind first = chars_.At(begin);
