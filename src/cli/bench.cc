@@ -128,25 +128,25 @@ void RunComparison(const std::string& name, const Comparison& comparison, const 
 
 using MakeComparison = Comparison (*)(const Options&, const std::string&, const std::string&, const fs::path&);
 
-void AddBenchmark(CLI::App& bench, CommonOptions& common, const std::string& name, const std::string& summary,
+void AddBenchmark(Command bench, CommonOptions& common, const std::string& name, const std::string& summary,
                   MakeComparison make) {
   auto options = std::make_shared<Options>();
   const bool extract = name == "extract";
-  CLI::App* command = AddCommand(bench, common, name, summary,
-                                 extract ? "nla bench extract --model DIR --corpus texts.jsonl"
-                                         : "nla bench train-av --model DIR --dataset av_sft.parquet");
-  AcceptHubName(command->add_option("--model", options->model, "base model's directory")->required());
+  Command command = AddCommand(bench, common, name, summary,
+                               extract ? "nla bench extract --model DIR --corpus texts.jsonl"
+                                       : "nla bench train-av --model DIR --dataset av_sft.parquet");
+  AcceptHubName(command.AddOption("--model", options->model, "base model's directory").Required());
   if (extract) {
-    command->add_option("--corpus", options->corpus, "documents that both sides read (.jsonl)")->required();
-    command->add_option("--layer", options->layer, "K")->capture_default_str();
-    command->add_option("--documents", options->documents, "how many of them")->capture_default_str();
+    command.AddOption("--corpus", options->corpus, "documents that both sides read (.jsonl)").Required();
+    command.AddOption("--layer", options->layer, "K").ShowDefault();
+    command.AddOption("--documents", options->documents, "how many of them").ShowDefault();
   } else {
-    command->add_option("--dataset", options->dataset, "av_sft rows that both sides train on")->required();
-    command->add_option("--steps", options->steps, "timed steps of 32 rows")->capture_default_str();
-    command->add_option("--lora", options->lora, "rank of adapters; 0: full fine-tuning")->capture_default_str();
+    command.AddOption("--dataset", options->dataset, "av_sft rows that both sides train on").Required();
+    command.AddOption("--steps", options->steps, "timed steps of 32 rows").ShowDefault();
+    command.AddOption("--lora", options->lora, "rank of adapters; 0: full fine-tuning").ShowDefault();
   }
   AddPeerOptions(command, options->rounds, options->python, options->peers);
-  command->callback([=, &common] {
+  command.OnRun([=, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     const std::string threads = std::to_string(common.threads > 0 ? common.threads : cores);
@@ -157,13 +157,13 @@ void AddBenchmark(CLI::App& bench, CommonOptions& common, const std::string& nam
 
 }  // namespace
 
-void AddBench(CLI::App& root, CommonOptions& common) {
-  CLI::App* bench = root.add_subcommand("bench", "Time this program beside a Python peer on the same machine");
-  bench->require_subcommand(1);
-  AddBenchmark(*bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
-  AddBenchLoad(*bench, common);
-  AddBenchTokenize(*bench, common);
-  AddBenchmark(*bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
+void AddBench(Command root, CommonOptions& common) {
+  Command bench = root.AddSubcommand("bench", "Time this program beside a Python peer on the same machine");
+  bench.RequireSubcommand();
+  AddBenchmark(bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchLoad(bench, common);
+  AddBenchTokenize(bench, common);
+  AddBenchmark(bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
 }
 
 }  // namespace nla::cli

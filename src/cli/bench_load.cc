@@ -71,16 +71,16 @@ void BenchOne(const Options& options, const std::string& model, const std::strin
 
 }  // namespace
 
-void AddBenchLoad(CLI::App& bench, CommonOptions& common) {
+void AddBenchLoad(Command bench, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  Command command =
       AddCommand(bench, common, "load", "Time from the start of a process to a first token, beside transformers",
                  "nla bench load --model DIR");
-  AcceptHubName(command->add_option("--model", options->models, "checkpoint directory; several are timed one by one")
-                    ->required());
-  command->add_option("--prompt", options->prompt, "text whose next token both sides find")->capture_default_str();
+  AcceptHubName(
+      command.AddOption("--model", options->models, "checkpoint directory; several are timed one by one").Required());
+  command.AddOption("--prompt", options->prompt, "text whose next token both sides find").ShowDefault();
   AddPeerOptions(command, options->rounds, options->python, options->peers);
-  command->callback([=, &common] {
+  command.OnRun([=, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     const int threads = common.threads > 0 ? common.threads : cores;

@@ -5,6 +5,6 @@
 
 namespace nla::cli {
 
-void AddBenchLoad(CLI::App& bench, CommonOptions& common);
+void AddBenchLoad(Command bench, CommonOptions& common);
 
 }  // namespace nla::cli

@@ -32,12 +32,10 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-void AddPeerOptions(CLI::App* command, int64_t& rounds, std::string& python, std::string& peers) {
-  command->add_option("--rounds", rounds, "times each side runs, in turns")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--python", python, "interpreter with the peer's packages")->capture_default_str();
-  command->add_option("--peers", peers, "folder of the peer scripts")->capture_default_str();
+void AddPeerOptions(Command command, int64_t& rounds, std::string& python, std::string& peers) {
+  command.AddOption("--rounds", rounds, "times each side runs, in turns").ShowDefault().Positive();
+  command.AddOption("--python", python, "interpreter with the peer's packages").ShowDefault();
+  command.AddOption("--peers", peers, "folder of the peer scripts").ShowDefault();
 }
 
 std::string ThisProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }

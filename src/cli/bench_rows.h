@@ -19,7 +19,7 @@ struct BenchRow {
 double Median(std::vector<double> values);
 
 // --rounds, --python and --peers, which every comparison with a Python script has.
-void AddPeerOptions(CLI::App* command, int64_t& rounds, std::string& python, std::string& peers);
+void AddPeerOptions(Command command, int64_t& rounds, std::string& python, std::string& peers);
 
 std::string ThisProgram();
 

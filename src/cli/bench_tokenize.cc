@@ -96,19 +96,17 @@ void BenchOne(const Options& options, const std::string& model, const Corpus& co
 
 }  // namespace
 
-void AddBenchTokenize(CLI::App& bench, CommonOptions& common) {
+void AddBenchTokenize(Command bench, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(bench, common, "tokenize", "Encoding beside the tokenizers library, one thread each",
-                                 "nla bench tokenize --model DIR --corpus texts.jsonl");
+  Command command = AddCommand(bench, common, "tokenize", "Encoding beside the tokenizers library, one thread each",
+                               "nla bench tokenize --model DIR --corpus texts.jsonl");
   AcceptHubName(
-      command->add_option("--model", options->models, "directory with tokenizer.json; several are timed one by one")
-          ->required());
-  command->add_option("--corpus", options->corpus, "documents that both sides encode (.jsonl)")->required();
-  command->add_option("--documents", options->documents, "at most so many of them")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      command.AddOption("--model", options->models, "directory with tokenizer.json; several are timed one by one")
+          .Required());
+  command.AddOption("--corpus", options->corpus, "documents that both sides encode (.jsonl)").Required();
+  command.AddOption("--documents", options->documents, "at most so many of them").ShowDefault().Positive();
   AddPeerOptions(command, options->rounds, options->python, options->peers);
-  command->callback([=, &common] {
+  command.OnRun([=, &common] {
     const Corpus corpus = ReadTexts(*options);
     std::vector<BenchRow> rows;
     for (const std::string& model : options->models) BenchOne(*options, model, corpus, rows);

@@ -5,6 +5,6 @@
 
 namespace nla::cli {
 
-void AddBenchTokenize(CLI::App& bench, CommonOptions& common);
+void AddBenchTokenize(Command bench, CommonOptions& common);
 
 }  // namespace nla::cli

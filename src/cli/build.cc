@@ -52,38 +52,36 @@ void Run(const Arguments& arguments, const CommonOptions& common) {
 
 }  // namespace
 
-void AddBuild(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(
+void AddBuild(Command root, CommonOptions& common) {
+  Command command = AddCommand(
       root, common, "build", "turn explained rows into training data, prompts and marker facts included",
       "nla build --stage av_sft --input data/av_sft_explained.parquet --model models/base --out data/av_sft.parquet");
   const auto arguments = std::make_shared<Arguments>();
   BuildOptions& options = arguments->options;
-  command->add_option("--stage", options.stage, "what to build: av_sft, ar_sft or rl")
-      ->required()
-      ->check(CLI::IsMember({"av_sft", "ar_sft", "rl"}))
-      ->type_name("STAGE");
-  command->add_option("--input", options.input, "explained rows; for rl base rows will do")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--out", options.output, "file to write, with its sidecar")->required()->type_name("FILE");
+  command.AddOption("--stage", options.stage, "what to build: av_sft, ar_sft or rl")
+      .Required()
+      .OneOf({"av_sft", "ar_sft", "rl"})
+      .TypeName("STAGE");
+  command.AddOption("--input", options.input, "explained rows; for rl base rows will do").Required().TypeName("FILE");
+  command.AddOption("--out", options.output, "file to write, with its sidecar").Required().TypeName("FILE");
   AcceptHubName(command
-                    ->add_option("--model", options.model_dir,
-                                 "folder of the base model, for its tokenizer and chat format; left out: the sidecar's "
-                                 "base_model")
-                    ->type_name("DIR"));
+                    .AddOption("--model", options.model_dir,
+                               "folder of the base model, for its tokenizer and chat format; left out: the sidecar's "
+                               "base_model")
+                    .TypeName("DIR"));
   command
-      ->add_option("--actor-template", arguments->actor_template,
-                   "file with the verbalizer's prompt, {injection_char} in it once; left out: the built-in one")
-      ->type_name("FILE");
+      .AddOption("--actor-template", arguments->actor_template,
+                 "file with the verbalizer's prompt, {injection_char} in it once; left out: the built-in one")
+      .TypeName("FILE");
   command
-      ->add_option("--critic-template", arguments->critic_template,
-                   "file with the reconstructor's prompt, {explanation} in it once; left out: the built-in one")
-      ->type_name("FILE");
-  command->add_option("--marker", options.injection_char, "character to use as the marker; left out: found by search")
-      ->type_name("CHAR");
-  command->add_flag("--drop-text", arguments->drop_text, "leave out the column detokenized_text_truncated");
-  command->add_flag("--replace", options.replace, "replace another file that is there");
-  command->callback([arguments, &common] { Run(*arguments, common); });
+      .AddOption("--critic-template", arguments->critic_template,
+                 "file with the reconstructor's prompt, {explanation} in it once; left out: the built-in one")
+      .TypeName("FILE");
+  command.AddOption("--marker", options.injection_char, "character to use as the marker; left out: found by search")
+      .TypeName("CHAR");
+  command.AddFlag("--drop-text", arguments->drop_text, "leave out the column detokenized_text_truncated");
+  command.AddFlag("--replace", options.replace, "replace another file that is there");
+  command.OnRun([arguments, &common] { Run(*arguments, common); });
 }
 
 }  // namespace nla::cli

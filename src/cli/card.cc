@@ -35,17 +35,17 @@ void Run(Options options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddCard(CLI::App& root, CommonOptions& common) {
+void AddCard(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "card", "Write the model card (README.md) of a pair or of one side",
-                                 "nla card merged --report demo/report.json --license apache-2.0 --repo OWNER/NAME");
-  command->add_option("DIR", options->directory, "pair directory, or one side's directory")->required();
-  command->add_option("--report", options->report, "figures: the output of `nla report --json` on this pair");
-  command->add_option("--license", options->card.license, "licence, by the hub's name of it");
-  command->add_option("--repo", options->card.repo, "OWNER/NAME that it will be published as");
-  command->add_option("--base-model", options->card.base_model, "the base model's name on the hub");
-  command->add_flag("--replace", options->replace, "lose a README.md that is there");
-  command->callback([options, &common] { Run(*options, common); });
+  Command command = AddCommand(root, common, "card", "Write the model card (README.md) of a pair or of one side",
+                               "nla card merged --report demo/report.json --license apache-2.0 --repo OWNER/NAME");
+  command.AddOption("DIR", options->directory, "pair directory, or one side's directory").Required();
+  command.AddOption("--report", options->report, "figures: the output of `nla report --json` on this pair");
+  command.AddOption("--license", options->card.license, "licence, by the hub's name of it");
+  command.AddOption("--repo", options->card.repo, "OWNER/NAME that it will be published as");
+  command.AddOption("--base-model", options->card.base_model, "the base model's name on the hub");
+  command.AddFlag("--replace", options->replace, "lose a README.md that is there");
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -27,50 +27,47 @@ std::string CheckDevice(const std::string& device) {
 
 }  // namespace
 
-CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& name, const std::string& summary,
-                     const std::string& example) {
+Command AddCommand(Command root, CommonOptions& common, const std::string& name, const std::string& summary,
+                   const std::string& example) {
   std::string sentence = summary;
   if (!sentence.empty()) sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
-  CLI::App* command = root.add_subcommand(name, sentence);
-  command->add_option("--threads", common.threads, "processor threads; 0 takes all cores")
-      ->check(CLI::Validator(CheckCount, "", "count"))
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(kGroup);
-  command->add_option("--device", common.device, "where tensors live: cpu, cuda or cuda:N")
-      ->check(CLI::Validator(CheckDevice, "", "device"))
-      ->type_name("DEVICE")
-      ->capture_default_str()
-      ->group(kGroup);
+  Command command = root.AddSubcommand(name, sentence);
+  command.AddOption("--threads", common.threads, "processor threads; 0 takes all cores")
+      .Checked("count", CheckCount)
+      .TypeName("N")
+      .ShowDefault()
+      .Group(kGroup);
+  command.AddOption("--device", common.device, "where tensors live: cpu, cuda or cuda:N")
+      .Checked("device", CheckDevice)
+      .TypeName("DEVICE")
+      .ShowDefault()
+      .Group(kGroup);
   command
-      ->add_option("--dtype", common.dtype,
-                   "number type of the heavy arithmetic; auto takes bf16 where the hardware has it")
-      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
-      ->type_name("TYPE")
-      ->capture_default_str()
-      ->group(kGroup);
-  command->add_option("--seed", common.seed, "seed of every random choice")
-      ->check(CLI::Validator(CheckCount, "", "count"))
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(kGroup);
-  command->add_option("--log-level", common.log_level, "what goes to stderr; progress is shown up to info")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
-      ->type_name("LEVEL")
-      ->capture_default_str()
-      ->group(kGroup);
-  command->add_flag("--json", common.json, "print one JSON document on stdout and nothing else there")->group(kGroup);
-  if (!example.empty()) command->footer("Example:\n  " + example);
+      .AddOption("--dtype", common.dtype,
+                 "number type of the heavy arithmetic; auto takes bf16 where the hardware has it")
+      .OneOf({"auto", "fp32", "bf16"})
+      .TypeName("TYPE")
+      .ShowDefault()
+      .Group(kGroup);
+  command.AddOption("--seed", common.seed, "seed of every random choice")
+      .Checked("count", CheckCount)
+      .TypeName("N")
+      .ShowDefault()
+      .Group(kGroup);
+  command.AddOption("--log-level", common.log_level, "what goes to stderr; progress is shown up to info")
+      .OneOf({"debug", "info", "warn", "error", "off"})
+      .TypeName("LEVEL")
+      .ShowDefault()
+      .Group(kGroup);
+  command.AddFlag("--json", common.json, "print one JSON document on stdout and nothing else there").Group(kGroup);
+  if (!example.empty()) command.SetFooter("Example:\n  " + example);
   return command;
 }
 
-void AcceptHubName(CLI::Option* option) {
-  option->transform(CLI::Validator(
-      [](std::string& text) {
-        if (IsHubName(text)) text = ResolveModel(text).string();
-        return std::string();
-      },
-      ""));
+void AcceptHubName(Option option) {
+  option.Changed([](std::string& text) {
+    if (IsHubName(text)) text = ResolveModel(text).string();
+  });
 }
 
 void PrintJson(const nlohmann::ordered_json& document) {

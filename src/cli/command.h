@@ -1,10 +1,11 @@
 // How a subcommand plugs into the program: each file of this folder defines one Add… function, listed in commands.cc.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "cli/command_line.h"
 
 namespace nla::cli {
 
@@ -21,11 +22,11 @@ struct CommonOptions {
 };
 
 // Creates the subcommand with the common options attached. `example` is shown at the end of its --help.
-CLI::App* AddCommand(CLI::App& root, CommonOptions& common, const std::string& name, const std::string& summary,
-                     const std::string& example);
+Command AddCommand(Command root, CommonOptions& common, const std::string& name, const std::string& summary,
+                   const std::string& example);
 
 // Lets an option that takes a model's directory take "hf:OWNER/NAME[@REV]" too: it becomes the folder in the cache.
-void AcceptHubName(CLI::Option* option);
+void AcceptHubName(Option option);
 
 // Prints the one JSON document of --json.
 void PrintJson(const nlohmann::ordered_json& document);

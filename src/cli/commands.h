@@ -8,32 +8,32 @@
 
 namespace nla::cli {
 
-using AddFunction = void (*)(CLI::App& root, CommonOptions& common);
+using AddFunction = void (*)(Command root, CommonOptions& common);
 
 // Declarations, alphabetically.
-void AddBench(CLI::App& root, CommonOptions& common);
-void AddBuild(CLI::App& root, CommonOptions& common);
-void AddCard(CLI::App& root, CommonOptions& common);
-void AddConvert(CLI::App& root, CommonOptions& common);
-void AddExplain(CLI::App& root, CommonOptions& common);
-void AddExtract(CLI::App& root, CommonOptions& common);
-void AddGenerate(CLI::App& root, CommonOptions& common);
-void AddInspect(CLI::App& root, CommonOptions& common);
-void AddLabel(CLI::App& root, CommonOptions& common);
-void AddMerge(CLI::App& root, CommonOptions& common);
-void AddPair(CLI::App& root, CommonOptions& common);
-void AddPrepareAr(CLI::App& root, CommonOptions& common);
-void AddPull(CLI::App& root, CommonOptions& common);
-void AddReconstruct(CLI::App& root, CommonOptions& common);
-void AddReport(CLI::App& root, CommonOptions& common);
-void AddScore(CLI::App& root, CommonOptions& common);
-void AddServe(CLI::App& root, CommonOptions& common);
-void AddShuffle(CLI::App& root, CommonOptions& common);
-void AddShuffleActivations(CLI::App& root, CommonOptions& common);
-void AddSplit(CLI::App& root, CommonOptions& common);
-void AddTokenize(CLI::App& root, CommonOptions& common);
-void AddTrain(CLI::App& root, CommonOptions& common);
-void AddVerbalize(CLI::App& root, CommonOptions& common);
+void AddBench(Command root, CommonOptions& common);
+void AddBuild(Command root, CommonOptions& common);
+void AddCard(Command root, CommonOptions& common);
+void AddConvert(Command root, CommonOptions& common);
+void AddExplain(Command root, CommonOptions& common);
+void AddExtract(Command root, CommonOptions& common);
+void AddGenerate(Command root, CommonOptions& common);
+void AddInspect(Command root, CommonOptions& common);
+void AddLabel(Command root, CommonOptions& common);
+void AddMerge(Command root, CommonOptions& common);
+void AddPair(Command root, CommonOptions& common);
+void AddPrepareAr(Command root, CommonOptions& common);
+void AddPull(Command root, CommonOptions& common);
+void AddReconstruct(Command root, CommonOptions& common);
+void AddReport(Command root, CommonOptions& common);
+void AddScore(Command root, CommonOptions& common);
+void AddServe(Command root, CommonOptions& common);
+void AddShuffle(Command root, CommonOptions& common);
+void AddShuffleActivations(Command root, CommonOptions& common);
+void AddSplit(Command root, CommonOptions& common);
+void AddTokenize(Command root, CommonOptions& common);
+void AddTrain(Command root, CommonOptions& common);
+void AddVerbalize(Command root, CommonOptions& common);
 
 // A heading of `nla --help` and the commands under it, in the order shown.
 struct CommandGroup {

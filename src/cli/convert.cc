@@ -79,25 +79,24 @@ void RunExport(const CommonOptions& common, const Options& options) {
 
 }  // namespace
 
-void AddConvert(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "convert", "Turn a GGUF file into a Hugging Face directory, or back",
-                                 "nla convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2\n"
-                                 "  nla convert models/smollm2 smollm2.gguf --type q8_0");
+void AddConvert(Command root, CommonOptions& common) {
+  Command command = AddCommand(root, common, "convert", "Turn a GGUF file into a Hugging Face directory, or back",
+                               "nla convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2\n"
+                               "  nla convert models/smollm2 smollm2.gguf --type q8_0");
   const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
-  command->add_option("IN", options->input, "the GGUF file, or the Hugging Face directory")->required();
-  command->add_option("OUT", options->output, "the directory or GGUF file to write; appears whole or not at all")
-      ->required();
+  command.AddOption("IN", options->input, "the GGUF file, or the Hugging Face directory").Required();
+  command.AddOption("OUT", options->output, "the directory or GGUF file to write; appears whole or not at all")
+      .Required();
+  command.AddOption("--type,--store", options->type, "type of the stored weights: bf16, f16, f32; q8_0 in a GGUF file")
+      .ShowDefault();
   command
-      ->add_option("--type,--store", options->type, "type of the stored weights: bf16, f16, f32; q8_0 in a GGUF file")
-      ->capture_default_str();
-  command
-      ->add_option("--shard-size", options->shard_bytes,
-                   "most bytes in one safetensors file of a directory, such as 5GB (10^9) or 5000000000")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_flag("--replace", options->replace, "replace OUT if it exists");
-  command->callback([&common, options] {
+      .AddOption("--shard-size", options->shard_bytes,
+                 "most bytes in one safetensors file of a directory, such as 5GB (10^9) or 5000000000")
+      .ByteSize()
+      .Positive()
+      .ShowDefault();
+  command.AddFlag("--replace", options->replace, "replace OUT if it exists");
+  command.OnRun([&common, options] {
     std::filesystem::is_directory(options->input) ? RunExport(common, *options) : RunImport(common, *options);
   });
 }

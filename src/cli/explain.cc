@@ -1,7 +1,9 @@
 // `nla explain`: the main job: a text to explained and scored tokens.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <memory>
+#include <sstream>
 
 #include "base/fail.h"
 #include "cli/commands.h"
@@ -23,9 +25,12 @@ std::vector<int64_t> ParseTokens(const std::string& spelled) {
   if (spelled == "last") return {-1};
   if (spelled == "all") return {};
   std::vector<int64_t> tokens;
-  for (const std::string& part : CLI::detail::split(spelled, ',')) {
+  std::istringstream parts(spelled);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const char* end = part.data() + part.size();
     int64_t value = 0;
-    if (!CLI::detail::lexical_cast(part, value)) {
+    const auto [stop, error] = std::from_chars(part.data(), end, value);
+    if (error != std::errc() || stop != end) {
       FailUsage({.where = "--tokens",
                  .what = "not a list of tokens",
                  .found = spelled,
@@ -101,18 +106,18 @@ void Run(const Options& options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddExplain(CLI::App& root, CommonOptions& common) {
+void AddExplain(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  Command command =
       AddCommand(root, common, "explain", "Explain what a model holds at the tokens of a text",
                  "nla explain --pair demo/pair --text \"The train to Oslo was late again.\" --tokens all");
   AddPairOptions(command, options->pair);
-  command->add_option("--text", options->text, "the text")->required();
-  command->add_option("--tokens", options->tokens, "last, all, or numbers (0,3,-1)")->capture_default_str();
-  command->add_flag("--parse-special", options->explain.parse_special, "let special spellings in the text be special");
+  command.AddOption("--text", options->text, "the text").Required();
+  command.AddOption("--tokens", options->tokens, "last, all, or numbers (0,3,-1)").ShowDefault();
+  command.AddFlag("--parse-special", options->explain.parse_special, "let special spellings in the text be special");
   AddSamplesOption(command, options->explain.verbalize);
   AddDecodingOptions(command, options->explain.verbalize);
-  command->callback([options, &common] { Run(*options, common); });
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

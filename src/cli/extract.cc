@@ -31,32 +31,29 @@ void Print(const ExtractReport& report, const ExtractOptions& options, const Com
 
 }  // namespace
 
-void AddExtract(CLI::App& root, CommonOptions& common) {
+void AddExtract(Command root, CommonOptions& common) {
   auto options = std::make_shared<ExtractOptions>();
-  CLI::App* command =
+  Command command =
       AddCommand(root, common, "extract", "Take activations of a corpus at block K, with the text before each",
                  "nla extract --model DIR --corpus texts.jsonl --layer 20 --out base.parquet");
-  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory of the base model")->required());
-  command->add_option("--corpus", options->corpus, ".jsonl, .txt, .parquet or folders of them, in this order")
-      ->required();
-  command->add_option("--layer", options->layer, "K: the output of block K, 0-based (hidden_states[K+1])")->required();
-  command->add_option("--out", options->out, "Parquet file to write")->required();
-  command->add_option("--text-field", options->text_field, "field or column of the text")->capture_default_str();
-  command->add_option("--corpus-name", options->corpus_name, "name in doc_id; default: the first path as given");
-  command->add_option("--split", options->split, "split in doc_id")->capture_default_str();
-  command->add_option("--base-model", options->base_model, "name in the sidecar; default: the directory's");
-  command->add_option("--corpus-start", options->start, "first document of the slice")->capture_default_str();
-  command->add_option("--corpus-length", options->length, "documents in the slice; 0: to the end")
-      ->capture_default_str();
-  command->add_option("--max-length", options->max_length, "tokens a document is cut to")->capture_default_str();
-  command->add_option("--positions-per-doc", options->positions.positions_per_doc, "activations of a document")
-      ->capture_default_str();
-  command->add_option("--min-position", options->positions.min_position, "first token that may be taken")
-      ->capture_default_str();
-  command->add_option("--batch-tokens", options->batch_tokens, "tokens per forward pass")->capture_default_str();
-  command->add_flag("!--no-text", options->keep_text, "leave out the text before each activation");
-  command->add_flag("--replace", options->replace, "lose what is at --out");
-  command->callback([options, &common] {
+  AcceptHubName(command.AddOption("--model", options->model, "checkpoint directory of the base model").Required());
+  command.AddOption("--corpus", options->corpus, ".jsonl, .txt, .parquet or folders of them, in this order").Required();
+  command.AddOption("--layer", options->layer, "K: the output of block K, 0-based (hidden_states[K+1])").Required();
+  command.AddOption("--out", options->out, "Parquet file to write").Required();
+  command.AddOption("--text-field", options->text_field, "field or column of the text").ShowDefault();
+  command.AddOption("--corpus-name", options->corpus_name, "name in doc_id; default: the first path as given");
+  command.AddOption("--split", options->split, "split in doc_id").ShowDefault();
+  command.AddOption("--base-model", options->base_model, "name in the sidecar; default: the directory's");
+  command.AddOption("--corpus-start", options->start, "first document of the slice").ShowDefault();
+  command.AddOption("--corpus-length", options->length, "documents in the slice; 0: to the end").ShowDefault();
+  command.AddOption("--max-length", options->max_length, "tokens a document is cut to").ShowDefault();
+  command.AddOption("--positions-per-doc", options->positions.positions_per_doc, "activations of a document")
+      .ShowDefault();
+  command.AddOption("--min-position", options->positions.min_position, "first token that may be taken").ShowDefault();
+  command.AddOption("--batch-tokens", options->batch_tokens, "tokens per forward pass").ShowDefault();
+  command.AddFlag("!--no-text", options->keep_text, "leave out the text before each activation");
+  command.AddFlag("--replace", options->replace, "lose what is at --out");
+  command.OnRun([options, &common] {
     options->compute = SetUpCompute(common);
     options->positions.seed = common.seed;
     Print(Extract(*options), *options, common);

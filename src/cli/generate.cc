@@ -76,30 +76,26 @@ void Run(const Options& options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddGenerate(CLI::App& root, CommonOptions& common) {
+void AddGenerate(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "generate", "Let a base model write: one prompt, or a corpus from many",
-                                 "nla generate --model DIR \"Write a haiku about rain.\"");
+  Command command = AddCommand(root, common, "generate", "Let a base model write: one prompt, or a corpus from many",
+                               "nla generate --model DIR \"Write a haiku about rain.\"");
   SamplingOptions& sampling = options->sample.sampling;
-  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory")->required());
-  command->add_option("prompt", options->prompt, "the user's turn")->type_name("PROMPT");
-  command->add_flag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
-  command->add_option("--date", options->date,
-                      "the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
-  command->add_option("--prompts", options->sample.prompts, "file of {\"prompt\": …} lines; the texts go to --out");
-  command->add_option("--out", options->sample.out, "corpus to write (.jsonl)");
-  command->add_flag("--replace", options->sample.replace, "with --out: lose what is there");
-  command->add_option("--limit", options->sample.limit, "only the first N prompts of the file");
-  command->add_option("--temperature", sampling.temperature, "0 is greedy")->capture_default_str();
-  command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")->capture_default_str();
-  command->add_option("--top-k", sampling.top_k, "the K most probable tokens; 0: all")->capture_default_str();
-  command->add_option("--max-new-tokens", sampling.max_new_tokens, "longest reply")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--slots", options->sample.slots, "sequences in flight")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->callback([options, &common] { Run(*options, common); });
+  AcceptHubName(command.AddOption("--model", options->model, "checkpoint directory").Required());
+  command.AddOption("prompt", options->prompt, "the user's turn").TypeName("PROMPT");
+  command.AddFlag("--raw", options->raw, "continue PROMPT as plain text, without the chat format");
+  command.AddOption("--date", options->date,
+                    "the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
+  command.AddOption("--prompts", options->sample.prompts, "file of {\"prompt\": …} lines; the texts go to --out");
+  command.AddOption("--out", options->sample.out, "corpus to write (.jsonl)");
+  command.AddFlag("--replace", options->sample.replace, "with --out: lose what is there");
+  command.AddOption("--limit", options->sample.limit, "only the first N prompts of the file");
+  command.AddOption("--temperature", sampling.temperature, "0 is greedy").ShowDefault();
+  command.AddOption("--top-p", sampling.top_p, "smallest set of tokens with this probability").ShowDefault();
+  command.AddOption("--top-k", sampling.top_k, "the K most probable tokens; 0: all").ShowDefault();
+  command.AddOption("--max-new-tokens", sampling.max_new_tokens, "longest reply").ShowDefault().Positive();
+  command.AddOption("--slots", options->sample.slots, "sequences in flight").ShowDefault().Positive();
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -11,22 +11,22 @@
 
 namespace nla::cli {
 
-void AddInspect(CLI::App& root, CommonOptions& common) {
+void AddInspect(Command root, CommonOptions& common) {
   struct Options {
     std::string path;
     std::string base;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "inspect", "Say what a file or folder is, and what would refuse it",
-                                 "nla inspect demo/pair");
+  Command command = AddCommand(root, common, "inspect", "Say what a file or folder is, and what would refuse it",
+                               "nla inspect demo/pair");
   AcceptHubName(command
-                    ->add_option("path", options->path,
-                                 "weights, tokenizer, chat template, checkpoint, pair, dataset, activations, sidecar, "
-                                 "recipe, or training run")
-                    ->required()
-                    ->type_name("PATH"));
-  AcceptHubName(command->add_option("--base", options->base, "base model's directory, to check adapters against"));
-  command->callback([options, &common] {
+                    .AddOption("path", options->path,
+                               "weights, tokenizer, chat template, checkpoint, pair, dataset, activations, sidecar, "
+                               "recipe, or training run")
+                    .Required()
+                    .TypeName("PATH"));
+  AcceptHubName(command.AddOption("--base", options->base, "base model's directory, to check adapters against"));
+  command.OnRun([options, &common] {
     const Inspection found = Inspect(options->path, options->base, TrainingKinds());
     if (common.json) {
       nlohmann::ordered_json facts = nlohmann::ordered_json::object();

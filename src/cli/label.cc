@@ -32,28 +32,27 @@ void Run(const CommonOptions& common, LabelOptions& options) {
 
 }  // namespace
 
-void AddLabel(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "label", "Write an explanation for every row, to train on",
-                                 "nla label --input av_sft_raw.parquet --out av_sft_explained.parquet");
+void AddLabel(Command root, CommonOptions& common) {
+  Command command = AddCommand(root, common, "label", "Write an explanation for every row, to train on",
+                               "nla label --input av_sft_raw.parquet --out av_sft_explained.parquet");
   const auto options = std::make_shared<LabelOptions>();  // shared: the callback outlives this function
   ContextOptions& context = options->provider_options.context;
-  command->add_option("--input", options->input, "Parquet file of rows with their texts")->required();
-  command->add_option("--out", options->output, "Parquet file to write; beside it `.parts` while the work goes on")
-      ->required();
+  command.AddOption("--input", options->input, "Parquet file of rows with their texts").Required();
+  command.AddOption("--out", options->output, "Parquet file to write; beside it `.parts` while the work goes on")
+      .Required();
   command
-      ->add_option("--provider", options->provider,
-                   fmt::format("who writes: {} (context: a rule, needs no key)", fmt::join(ProviderNames(), ", ")))
-      ->capture_default_str();
-  AcceptHubName(command->add_option("--model", options->provider_options.model_dir,
-                                    "model directory whose tokenizer counts tokens; without it they are estimated"));
-  command->add_option("--max-tokens", context.max_tokens, "longest explanation, in tokens")->capture_default_str();
-  command->add_option("--near-words", context.near_words, "context: words quoted right before the last one")
-      ->capture_default_str();
-  command->add_option("--far-words", context.far_words, "context: words quoted before those")->capture_default_str();
-  command->add_option("--topic-words", context.topic_words, "context: salient words of the recent text")
-      ->capture_default_str();
-  command->add_flag("--replace", options->replace, "make the output again, and drop unfinished work");
-  command->callback([&common, options] { Run(common, *options); });
+      .AddOption("--provider", options->provider,
+                 fmt::format("who writes: {} (context: a rule, needs no key)", fmt::join(ProviderNames(), ", ")))
+      .ShowDefault();
+  AcceptHubName(command.AddOption("--model", options->provider_options.model_dir,
+                                  "model directory whose tokenizer counts tokens; without it they are estimated"));
+  command.AddOption("--max-tokens", context.max_tokens, "longest explanation, in tokens").ShowDefault();
+  command.AddOption("--near-words", context.near_words, "context: words quoted right before the last one")
+      .ShowDefault();
+  command.AddOption("--far-words", context.far_words, "context: words quoted before those").ShowDefault();
+  command.AddOption("--topic-words", context.topic_words, "context: salient words of the recent text").ShowDefault();
+  command.AddFlag("--replace", options->replace, "make the output again, and drop unfinished work");
+  command.OnRun([&common, options] { Run(common, *options); });
 }
 
 }  // namespace nla::cli

@@ -93,7 +93,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommonOptions& common) {
   for (const CommandGroup& group : CommandGroups()) {
     for (const AddFunction add : group.commands) {
       const size_t before = root->get_subcommands({}).size();
-      add(*root, common);
+      add(Command(*root), common);
       const std::vector<CLI::App*> all = root->get_subcommands({});
       for (size_t i = before; i < all.size(); ++i) all[i]->group(group.title);
     }

@@ -62,22 +62,21 @@ void Run(Options options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddMerge(CLI::App& root, CommonOptions& common) {
+void AddMerge(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "merge",
-                                 "Write a pair or one side as whole checkpoints; --dtype is of the written weights",
-                                 "nla merge demo/pair merged --dtype bf16");
-  AcceptHubName(command->add_option("PAIR", options->input, "pair directory, or one side's directory")->required());
-  command->add_option("OUT", options->output, "the directory to write; appears whole or not at all")->required();
-  AcceptHubName(
-      command->add_option("--base", options->base, "base model's directory, where the pair does not name it"));
-  command->add_option("--shard-size", options->shard_gb, "most gigabytes (10^9 bytes) of weights in one file")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 1e6));
-  command->add_flag("--megatron", options->write.megatron,
-                    "give a reconstructor the d x d lm_head that Megatron's converter wants");
-  command->add_flag("--replace", options->write.replace, "replace OUT if it exists");
-  command->callback([options, &common] { Run(*options, common); });
+  Command command = AddCommand(root, common, "merge",
+                               "Write a pair or one side as whole checkpoints; --dtype is of the written weights",
+                               "nla merge demo/pair merged --dtype bf16");
+  AcceptHubName(command.AddOption("PAIR", options->input, "pair directory, or one side's directory").Required());
+  command.AddOption("OUT", options->output, "the directory to write; appears whole or not at all").Required();
+  AcceptHubName(command.AddOption("--base", options->base, "base model's directory, where the pair does not name it"));
+  command.AddOption("--shard-size", options->shard_gb, "most gigabytes (10^9 bytes) of weights in one file")
+      .ShowDefault()
+      .Between(1e-6, 1e6);
+  command.AddFlag("--megatron", options->write.megatron,
+                  "give a reconstructor the d x d lm_head that Megatron's converter wants");
+  command.AddFlag("--replace", options->write.replace, "replace OUT if it exists");
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

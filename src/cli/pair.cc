@@ -9,24 +9,24 @@
 
 namespace nla::cli {
 
-void AddPair(CLI::App& root, CommonOptions& common) {
+void AddPair(Command root, CommonOptions& common) {
   struct Options {
     PairParts parts;
     std::string out;
     bool replace = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  Command command =
       AddCommand(root, common, "pair", "Put a verbalizer and a reconstructor together as a pair",
                  "nla pair --av runs/av/final --ar runs/ar/final --base DIR --dataset heldout.parquet --out pair");
-  AcceptHubName(command->add_option("--av", options->parts.actor, "trained verbalizer")->required());
-  AcceptHubName(command->add_option("--ar", options->parts.critic, "trained reconstructor")->required());
-  AcceptHubName(command->add_option("--base", options->parts.base,
-                                    "base model's directory; whole sides do without, `explain` does not"));
-  command->add_option("--dataset", options->parts.heldout, "held-out rows, for the baselines of a single token's FVE");
-  command->add_option("--out", options->out, "pair directory to write")->required();
-  command->add_flag("--replace", options->replace, "lose what is at --out");
-  command->callback([options, &common] {
+  AcceptHubName(command.AddOption("--av", options->parts.actor, "trained verbalizer").Required());
+  AcceptHubName(command.AddOption("--ar", options->parts.critic, "trained reconstructor").Required());
+  AcceptHubName(command.AddOption("--base", options->parts.base,
+                                  "base model's directory; whole sides do without, `explain` does not"));
+  command.AddOption("--dataset", options->parts.heldout, "held-out rows, for the baselines of a single token's FVE");
+  command.AddOption("--out", options->out, "pair directory to write").Required();
+  command.AddFlag("--replace", options->replace, "lose what is at --out");
+  command.OnRun([options, &common] {
     const PairManifest manifest = AssemblePair(options->parts, options->out, options->replace);
     if (common.json) {
       PrintJson({{"out", options->out}, {"base_model", manifest.base_name}, {"layer", manifest.layer}});

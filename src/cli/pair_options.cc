@@ -9,8 +9,8 @@
 namespace nla::cli {
 namespace {
 
-void AddBaseOption(CLI::App* command, PairArguments& arguments) {
-  command->add_option("--base", arguments.base, "base model's directory, where adapters are not beside it");
+void AddBaseOption(Command command, PairArguments& arguments) {
+  command.AddOption("--base", arguments.base, "base model's directory, where adapters are not beside it");
 }
 
 void RequireOne(const std::string& side, const std::string& pair, const char* option) {
@@ -20,29 +20,19 @@ void RequireOne(const std::string& side, const std::string& pair, const char* op
 
 }  // namespace
 
-void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options) {
+void AddDecodingOptions(Command command, VerbalizeOptions& options) {
   SamplingOptions& sampling = options.sampling;
-  command->add_option("--temperature", sampling.temperature, "0 is greedy")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--top-k", sampling.top_k, "the K most probable tokens; 0: all")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-new-tokens", sampling.max_new_tokens, "longest reply")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--slots", options.slots, "explanations in flight")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  command.AddOption("--temperature", sampling.temperature, "0 is greedy").ShowDefault().NotNegative();
+  command.AddOption("--top-p", sampling.top_p, "smallest set of tokens with this probability")
+      .ShowDefault()
+      .Between(0.0, 1.0);
+  command.AddOption("--top-k", sampling.top_k, "the K most probable tokens; 0: all").ShowDefault().NotNegative();
+  command.AddOption("--max-new-tokens", sampling.max_new_tokens, "longest reply").ShowDefault().Positive();
+  command.AddOption("--slots", options.slots, "explanations in flight").ShowDefault().Positive();
 }
 
-void AddSamplesOption(CLI::App* command, VerbalizeOptions& options) {
-  command->add_option("--n", options.samples, "explanations of each activation")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+void AddSamplesOption(Command command, VerbalizeOptions& options) {
+  command.AddOption("--n", options.samples, "explanations of each activation").ShowDefault().Positive();
 }
 
 std::string PairArguments::Shown() const {
@@ -50,22 +40,22 @@ std::string PairArguments::Shown() const {
   return actor.empty() || critic.empty() ? actor + critic : actor + " and " + critic;
 }
 
-void AddPairOptions(CLI::App* command, PairArguments& arguments) {
-  command->add_option("--pair", arguments.pair, "pair directory");
-  command->add_option("--av", arguments.actor, "verbalizer directory; with --ar instead of --pair");
-  command->add_option("--ar", arguments.critic, "reconstructor directory; with --av instead of --pair");
+void AddPairOptions(Command command, PairArguments& arguments) {
+  command.AddOption("--pair", arguments.pair, "pair directory");
+  command.AddOption("--av", arguments.actor, "verbalizer directory; with --ar instead of --pair");
+  command.AddOption("--ar", arguments.critic, "reconstructor directory; with --av instead of --pair");
   AddBaseOption(command, arguments);
 }
 
-void AddActorOptions(CLI::App* command, PairArguments& arguments) {
-  command->add_option("--av", arguments.actor, "verbalizer directory");
-  command->add_option("--pair", arguments.pair, "pair directory, instead of --av");
+void AddActorOptions(Command command, PairArguments& arguments) {
+  command.AddOption("--av", arguments.actor, "verbalizer directory");
+  command.AddOption("--pair", arguments.pair, "pair directory, instead of --av");
   AddBaseOption(command, arguments);
 }
 
-void AddCriticOptions(CLI::App* command, PairArguments& arguments) {
-  command->add_option("--ar", arguments.critic, "reconstructor directory");
-  command->add_option("--pair", arguments.pair, "pair directory, instead of --ar");
+void AddCriticOptions(Command command, PairArguments& arguments) {
+  command.AddOption("--ar", arguments.critic, "reconstructor directory");
+  command.AddOption("--pair", arguments.pair, "pair directory, instead of --ar");
   AddBaseOption(command, arguments);
 }
 
@@ -93,13 +83,13 @@ RoleSource LocateCritic(const PairArguments& arguments, at::ScalarType compute) 
   return {ResolveModel(arguments.critic), base, compute};
 }
 
-void AddActivationOptions(CLI::App* command, ActivationInput& input) {
-  command->add_option("--column", input.column,
-                      "column, member, tensor or key of the vectors; default: activation_vector, or the only one");
-  command->add_option("--layer", input.layer, "K of the vectors, where no sidecar says it: checked against the model")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--base-model", input.base_model, "the model they are of, where no sidecar says it");
-  command->add_flag("--force", input.force, "go on where layer, model or norms look wrong");
+void AddActivationOptions(Command command, ActivationInput& input) {
+  command.AddOption("--column", input.column,
+                    "column, member, tensor or key of the vectors; default: activation_vector, or the only one");
+  command.AddOption("--layer", input.layer, "K of the vectors, where no sidecar says it: checked against the model")
+      .NotNegative();
+  command.AddOption("--base-model", input.base_model, "the model they are of, where no sidecar says it");
+  command.AddFlag("--force", input.force, "go on where layer, model or norms look wrong");
 }
 
 nlohmann::ordered_json ToJson(const FveSummary& summary) {

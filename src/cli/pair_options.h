@@ -12,9 +12,9 @@
 namespace nla::cli {
 
 // --temperature, --top-p, --top-k, --max-new-tokens, --slots.
-void AddDecodingOptions(CLI::App* command, VerbalizeOptions& options);
+void AddDecodingOptions(Command command, VerbalizeOptions& options);
 // --n.
-void AddSamplesOption(CLI::App* command, VerbalizeOptions& options);
+void AddSamplesOption(Command command, VerbalizeOptions& options);
 
 // Where a pair or one of its sides is.
 struct PairArguments {
@@ -25,10 +25,10 @@ struct PairArguments {
 };
 
 // --pair, or --av and --ar; and --base.
-void AddPairOptions(CLI::App* command, PairArguments& arguments);
+void AddPairOptions(Command command, PairArguments& arguments);
 // --av or --pair; and --base. The same with --ar.
-void AddActorOptions(CLI::App* command, PairArguments& arguments);
-void AddCriticOptions(CLI::App* command, PairArguments& arguments);
+void AddActorOptions(Command command, PairArguments& arguments);
+void AddCriticOptions(Command command, PairArguments& arguments);
 
 // Finds what the options name; a usage error where they name nothing, or two things.
 PairLocation Locate(const PairArguments& arguments);
@@ -36,7 +36,7 @@ RoleSource LocateActor(const PairArguments& arguments, at::ScalarType compute);
 RoleSource LocateCritic(const PairArguments& arguments, at::ScalarType compute);
 
 // --column, --layer, --base-model and --force of a command that reads activations; their file has an option of its own.
-void AddActivationOptions(CLI::App* command, ActivationInput& input);
+void AddActivationOptions(Command command, ActivationInput& input);
 
 // {n, mse, cosine_mean, fve_raw_variance, fve_mean_norm, interval…}.
 nlohmann::ordered_json ToJson(const FveSummary& summary);

@@ -38,18 +38,18 @@ void Run(const Options& options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddPull(CLI::App& root, CommonOptions& common) {
+void AddPull(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "pull", "Fetch a model from the hub into the cache of huggingface_hub",
-                                 "nla pull hf:OWNER/NAME --include \"*.safetensors\" --include \"*.json\"");
-  command->add_option("REPO", options->repo, "hf:OWNER/NAME or hf:OWNER/NAME@REVISION")->required();
-  command->add_option("--include", options->pull.include, "only files that match; * also takes /; may be repeated")
-      ->type_name("PATTERN")
-      ->allow_extra_args(false);
-  command->add_option("--exclude", options->pull.exclude, "no files that match; may be repeated")
-      ->type_name("PATTERN")
-      ->allow_extra_args(false);
-  command->callback([options, &common] { Run(*options, common); });
+  Command command = AddCommand(root, common, "pull", "Fetch a model from the hub into the cache of huggingface_hub",
+                               "nla pull hf:OWNER/NAME --include \"*.safetensors\" --include \"*.json\"");
+  command.AddOption("REPO", options->repo, "hf:OWNER/NAME or hf:OWNER/NAME@REVISION").Required();
+  command.AddOption("--include", options->pull.include, "only files that match; * also takes /; may be repeated")
+      .TypeName("PATTERN")
+      .OneValueEach();
+  command.AddOption("--exclude", options->pull.exclude, "no files that match; may be repeated")
+      .TypeName("PATTERN")
+      .OneValueEach();
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

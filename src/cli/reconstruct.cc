@@ -159,33 +159,33 @@ void RunScore(const Options& options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddReconstruct(CLI::App& root, CommonOptions& common) {
+void AddReconstruct(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  Command command =
       AddCommand(root, common, "reconstruct", "Turn explanations back into vectors",
                  "nla reconstruct --ar demo/pair/ar --base DIR --text \"Ends with \\\"rain\\\".\" --json");
   AddCriticOptions(command, options->pair);
-  command->add_option("--text", options->text, "one explanation; the vector is printed");
-  command->add_option("--input", options->input.path,
-                      "file with explanations: Parquet (column api_explanation), or .jsonl as `verbalize` writes it");
-  command->add_option("--text-field", options->text_field, "key of the explanations in .jsonl")->capture_default_str();
-  command->add_option("--out", options->out,
-                      "the vectors: .npy, .safetensors or .jsonl; *.parquet: the same rows with these vectors");
-  command->callback([options, &common] { RunReconstruct(*options, common); });
+  command.AddOption("--text", options->text, "one explanation; the vector is printed");
+  command.AddOption("--input", options->input.path,
+                    "file with explanations: Parquet (column api_explanation), or .jsonl as `verbalize` writes it");
+  command.AddOption("--text-field", options->text_field, "key of the explanations in .jsonl").ShowDefault();
+  command.AddOption("--out", options->out,
+                    "the vectors: .npy, .safetensors or .jsonl; *.parquet: the same rows with these vectors");
+  command.OnRun([options, &common] { RunReconstruct(*options, common); });
 }
 
-void AddScore(CLI::App& root, CommonOptions& common) {
+void AddScore(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "score", "Score explanations against the vectors beside them",
-                                 "nla score --ar demo/pair/ar --base DIR --input demo/heldout.parquet");
+  Command command = AddCommand(root, common, "score", "Score explanations against the vectors beside them",
+                               "nla score --ar demo/pair/ar --base DIR --input demo/heldout.parquet");
   AddCriticOptions(command, options->pair);
   command
-      ->add_option("--input", options->input.path,
-                   "explanations and activations: Parquet, or .jsonl with api_explanation and the vectors")
-      ->required()
-      ->type_name("FILE");
+      .AddOption("--input", options->input.path,
+                 "explanations and activations: Parquet, or .jsonl with api_explanation and the vectors")
+      .Required()
+      .TypeName("FILE");
   AddActivationOptions(command, options->input);
-  command->callback([options, &common] { RunScore(*options, common); });
+  command.OnRun([options, &common] { RunScore(*options, common); });
 }
 
 }  // namespace nla::cli

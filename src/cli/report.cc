@@ -62,23 +62,22 @@ void Run(Options options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddReport(CLI::App& root, CommonOptions& common) {
+void AddReport(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
-                                 "nla report --pair demo/pair --dataset demo/heldout.parquet");
+  Command command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
+                               "nla report --pair demo/pair --dataset demo/heldout.parquet");
   AddPairOptions(command, options->pair);
   command
-      ->add_option("--dataset", options->report.dataset.path,
-                   "held-out rows: Parquet, or any other file of activations")
-      ->required()
-      ->type_name("FILE");
+      .AddOption("--dataset", options->report.dataset.path, "held-out rows: Parquet, or any other file of activations")
+      .Required()
+      .TypeName("FILE");
   AddActivationOptions(command, options->report.dataset);
-  command->add_option("--rows", options->report.dataset.limit, "only the first N rows; 0: all")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--html", options->html, "also write the card as a page");
+  command.AddOption("--rows", options->report.dataset.limit, "only the first N rows; 0: all")
+      .ShowDefault()
+      .NotNegative();
+  command.AddOption("--html", options->html, "also write the card as a page");
   AddDecodingOptions(command, options->report.verbalize);
-  command->callback([options, &common] { Run(*options, common); });
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -80,50 +80,50 @@ void Run(Options options, const CommonOptions& common) {
       });
 }
 
-void AddDoorOptions(CLI::App* command, Options& options) {
+void AddDoorOptions(Command command, Options& options) {
   serve::ServerOptions& server = options.server;
   serve::AdmissionOptions& admission = server.service.admission;
   const char* const door = "How much may be asked";
-  command->add_option("--host", server.http.host, "address to listen on; 0.0.0.0 lets other machines in")
-      ->capture_default_str()
-      ->type_name("HOST");
-  command->add_option("--port", server.http.port, "port to listen on; 0 takes a free one and prints it")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 65535))
-      ->type_name("N");
+  command.AddOption("--host", server.http.host, "address to listen on; 0.0.0.0 lets other machines in")
+      .ShowDefault()
+      .TypeName("HOST");
+  command.AddOption("--port", server.http.port, "port to listen on; 0 takes a free one and prints it")
+      .ShowDefault()
+      .Between(0, 65535)
+      .TypeName("N");
   command
-      ->add_option("--api-key", admission.api_key,
-                   "wanted as \"Authorization: Bearer KEY\"; NLA_API_KEY keeps it out of the list of processes")
-      ->type_name("KEY");
-  command->add_option("--max-body", options.max_body_mib, "largest body of a request, in MiB")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group(door);
-  command->add_option("--max-concurrent", admission.max_concurrent, "requests that are worked on at the same time")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group(door);
-  command->add_option("--max-waiting", admission.max_waiting, "requests that may wait for that; more are answered 429")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
-      ->group(door);
+      .AddOption("--api-key", admission.api_key,
+                 "wanted as \"Authorization: Bearer KEY\"; NLA_API_KEY keeps it out of the list of processes")
+      .TypeName("KEY");
+  command.AddOption("--max-body", options.max_body_mib, "largest body of a request, in MiB")
+      .ShowDefault()
+      .Positive()
+      .Group(door);
+  command.AddOption("--max-concurrent", admission.max_concurrent, "requests that are worked on at the same time")
+      .ShowDefault()
+      .Positive()
+      .Group(door);
+  command.AddOption("--max-waiting", admission.max_waiting, "requests that may wait for that; more are answered 429")
+      .ShowDefault()
+      .NotNegative()
+      .Group(door);
   command
-      ->add_option("--requests-per-minute", admission.requests_per_minute,
-                   "of one client address; more are answered 429; 0: no limit")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
-      ->group(door);
-  command->add_option("--max-connections", server.http.max_connections, "open connections; more are answered 503")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group(door);
+      .AddOption("--requests-per-minute", admission.requests_per_minute,
+                 "of one client address; more are answered 429; 0: no limit")
+      .ShowDefault()
+      .NotNegative()
+      .Group(door);
+  command.AddOption("--max-connections", server.http.max_connections, "open connections; more are answered 503")
+      .ShowDefault()
+      .Positive()
+      .Group(door);
 }
 
-void AddTimeOptions(CLI::App* command, Options& options) {
+void AddTimeOptions(Command command, Options& options) {
   serve::HttpLimits& limits = options.server.http.limits;
   const char* const times = "Times and logs";
   const auto seconds = [&](const char* name, double& target, const char* help) {
-    command->add_option(name, target, help)->capture_default_str()->check(CLI::Range(0.0, 1e6))->group(times);
+    command.AddOption(name, target, help).ShowDefault().Between(0.0, 1e6).Group(times);
   };
   seconds("--head-seconds", limits.head_seconds, "for a request's head to arrive");
   seconds("--body-seconds", limits.body_seconds, "for its body to arrive, and a second more for each 256 KiB");
@@ -131,42 +131,42 @@ void AddTimeOptions(CLI::App* command, Options& options) {
   seconds("--keep-alive-seconds", limits.keep_alive_seconds, "that a connection may be idle");
   seconds("--drain-seconds", options.server.drain_seconds, "that running requests have after SIGTERM or Ctrl-C");
   command
-      ->add_option("--access-log", options.server.service.access_log,
-                   "append one JSON line a request to this file; - is stderr")
-      ->type_name("FILE")
-      ->group(times);
+      .AddOption("--access-log", options.server.service.access_log,
+                 "append one JSON line a request to this file; - is stderr")
+      .TypeName("FILE")
+      .Group(times);
 }
 
-void AddEngineOptions(CLI::App* command, Options& options) {
+void AddEngineOptions(Command command, Options& options) {
   const char* const engine = "The engine";
-  command->add_option("--max-running", options.engine.max_running, "replies that are written at the same time")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group(engine);
-  command->add_option("--kv-tokens", options.engine.kv_tokens, "tokens whose keys and values are kept; 0: as needed")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
-      ->group(engine);
-  command->add_option("--prefill-rows", options.engine.prefill_rows, "prompt rows computed in a step beside replies")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group(engine);
+  command.AddOption("--max-running", options.engine.max_running, "replies that are written at the same time")
+      .ShowDefault()
+      .Positive()
+      .Group(engine);
+  command.AddOption("--kv-tokens", options.engine.kv_tokens, "tokens whose keys and values are kept; 0: as needed")
+      .ShowDefault()
+      .NotNegative()
+      .Group(engine);
+  command.AddOption("--prefill-rows", options.engine.prefill_rows, "prompt rows computed in a step beside replies")
+      .ShowDefault()
+      .Positive()
+      .Group(engine);
 }
 
 }  // namespace
 
-void AddServe(CLI::App& root, CommonOptions& common) {
+void AddServe(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  Command command =
       AddCommand(root, common, "serve", "Answer over HTTP: explanations, replies, scores (docs/serving.md)",
                  "nla serve --pair demo/pair --port 30000\n"
                  "  curl -s localhost:30000/v1/nla/explain -d '{\"text\": \"The ship left at dawn.\"}'");
   AddPairOptions(command, options->pair);
-  command->add_option("--model", options->model, "a language model alone, instead of a pair");
+  command.AddOption("--model", options->model, "a language model alone, instead of a pair");
   AddDoorOptions(command, *options);
   AddTimeOptions(command, *options);
   AddEngineOptions(command, *options);
-  command->callback([options, &common] { Run(*options, common); });
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -24,16 +24,14 @@ void Run(ShuffleOptions options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddShuffle(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "shuffle", "put the rows of a dataset in a random order",
-                                 "nla shuffle --input data/av_sft.parquet --out data/av_sft_shuf.parquet --seed 42");
+void AddShuffle(Command root, CommonOptions& common) {
+  Command command = AddCommand(root, common, "shuffle", "put the rows of a dataset in a random order",
+                               "nla shuffle --input data/av_sft.parquet --out data/av_sft_shuf.parquet --seed 42");
   const auto options = std::make_shared<ShuffleOptions>();
-  command->add_option("--input", options->input, "any dataset (Parquet with its sidecar)")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--out", options->output, "file to write, with its sidecar")->required()->type_name("FILE");
-  command->add_flag("--replace", options->replace, "replace another file that is there");
-  command->callback([options, &common] { Run(*options, common); });
+  command.AddOption("--input", options->input, "any dataset (Parquet with its sidecar)").Required().TypeName("FILE");
+  command.AddOption("--out", options->output, "file to write, with its sidecar").Required().TypeName("FILE");
+  command.AddFlag("--replace", options->replace, "replace another file that is there");
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

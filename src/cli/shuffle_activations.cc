@@ -30,18 +30,16 @@ void Run(ShuffleOptions options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddShuffleActivations(CLI::App& root, CommonOptions& common) {
-  CLI::App* command =
+void AddShuffleActivations(Command root, CommonOptions& common) {
+  Command command =
       AddCommand(root, common, "shuffle-activations",
                  "give every row another row's vector: the baseline that shows whether the vector matters",
                  "nla shuffle-activations --input data/av_sft.parquet --out data/av_sft_random.parquet --seed 42");
   const auto options = std::make_shared<ShuffleOptions>();
-  command->add_option("--input", options->input, "any dataset (Parquet with its sidecar)")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--out", options->output, "file to write, with its sidecar")->required()->type_name("FILE");
-  command->add_flag("--replace", options->replace, "replace another file that is there");
-  command->callback([options, &common] { Run(*options, common); });
+  command.AddOption("--input", options->input, "any dataset (Parquet with its sidecar)").Required().TypeName("FILE");
+  command.AddOption("--out", options->output, "file to write, with its sidecar").Required().TypeName("FILE");
+  command.AddFlag("--replace", options->replace, "replace another file that is there");
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -36,25 +36,23 @@ void Run(SplitOptions options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddSplit(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "split", "split a base dataset by document into av_sft, ar_sft and rl",
-                                 "nla split --input data/base.parquet --out-dir data/split --seed 42");
+void AddSplit(Command root, CommonOptions& common) {
+  Command command = AddCommand(root, common, "split", "split a base dataset by document into av_sft, ar_sft and rl",
+                               "nla split --input data/base.parquet --out-dir data/split --seed 42");
   const auto options = std::make_shared<SplitOptions>();
-  command->add_option("--input", options->input, "base rows (Parquet with its sidecar)")->required()->type_name("FILE");
-  command->add_option("--out-dir", options->output_dir, "folder that gets <bucket>_raw.parquet and sidecars")
-      ->required()
-      ->type_name("DIR");
-  command->add_option("--av", options->av_fraction, "fraction of the documents for the verbalizer's SFT")
-      ->type_name("F")
-      ->capture_default_str();
-  command->add_option("--ar", options->ar_fraction, "fraction for the reconstructor's SFT")
-      ->type_name("F")
-      ->capture_default_str();
-  command->add_option("--rl", options->rl_fraction, "fraction for RL, which also gets what truncation leaves")
-      ->type_name("F")
-      ->capture_default_str();
-  command->add_flag("--replace", options->replace, "replace other files that are there");
-  command->callback([options, &common] { Run(*options, common); });
+  command.AddOption("--input", options->input, "base rows (Parquet with its sidecar)").Required().TypeName("FILE");
+  command.AddOption("--out-dir", options->output_dir, "folder that gets <bucket>_raw.parquet and sidecars")
+      .Required()
+      .TypeName("DIR");
+  command.AddOption("--av", options->av_fraction, "fraction of the documents for the verbalizer's SFT")
+      .TypeName("F")
+      .ShowDefault();
+  command.AddOption("--ar", options->ar_fraction, "fraction for the reconstructor's SFT").TypeName("F").ShowDefault();
+  command.AddOption("--rl", options->rl_fraction, "fraction for RL, which also gets what truncation leaves")
+      .TypeName("F")
+      .ShowDefault();
+  command.AddFlag("--replace", options->replace, "replace other files that are there");
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli

@@ -89,21 +89,21 @@ void Run(const CommonOptions& common, const Options& options, bool has_text) {
 
 }  // namespace
 
-void AddTokenize(CLI::App& root, CommonOptions& common) {
-  CLI::App* command = AddCommand(root, common, "tokenize", "Show the token ids of a text",
-                                 "nla tokenize --model models/smollm2 --json \"Hello, world\"");
+void AddTokenize(Command root, CommonOptions& common) {
+  Command command = AddCommand(root, common, "tokenize", "Show the token ids of a text",
+                               "nla tokenize --model models/smollm2 --json \"Hello, world\"");
   const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
-  AcceptHubName(command->add_option("--model", options->model, "checkpoint directory with tokenizer.json")->required());
-  CLI::Option* text = command->add_option("TEXT", options->text, "the text");
-  command->add_option("--jsonl", options->jsonl,
-                      "read one JSON string a line from this file (- is standard input); write one object a line");
-  command->add_flag("--no-special", options->no_special, "do not add the tokenizer's own special tokens (BOS)");
-  command->add_flag("--parse-special", options->parse_special,
-                    "let the spelling of a special token become its id; without it, it stays text");
-  command->add_flag("--chat", options->chat, "encode each text as one user turn, with the generation prompt");
-  command->add_option("--date", options->date,
-                      "with --chat: the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
-  command->callback([&common, options, text] { Run(common, *options, text->count() > 0); });
+  AcceptHubName(command.AddOption("--model", options->model, "checkpoint directory with tokenizer.json").Required());
+  Option text = command.AddOption("TEXT", options->text, "the text");
+  command.AddOption("--jsonl", options->jsonl,
+                    "read one JSON string a line from this file (- is standard input); write one object a line");
+  command.AddFlag("--no-special", options->no_special, "do not add the tokenizer's own special tokens (BOS)");
+  command.AddFlag("--parse-special", options->parse_special,
+                  "let the spelling of a special token become its id; without it, it stays text");
+  command.AddFlag("--chat", options->chat, "encode each text as one user turn, with the generation prompt");
+  command.AddOption("--date", options->date,
+                    "with --chat: the day (YYYY-MM-DD) for chat templates that print one; 2024-07-26 without it");
+  command.OnRun([&common, options, text] { Run(common, *options, text.given()); });
 }
 
 }  // namespace nla::cli

@@ -56,45 +56,43 @@ struct RoleCommand {
 };
 
 template <typename Options>
-void AddRole(CLI::App& parent, CommonOptions& common, const RoleCommand<Options>& role) {
+void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options>& role) {
   auto arguments = std::make_shared<TrainArguments>();
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(parent, common, role.name, role.summary,
-                                 fmt::format("nla train {} recipe.yaml --set {}.lr=1e-4", role.name, role.section));
-  command->add_option("recipe", arguments->recipe, fmt::format("YAML file with the section {}", role.section))
-      ->required();
-  command->add_option("--set", arguments->assignments, fmt::format("change a field: {}.lr=1e-4", role.section))
-      ->type_name("KEY=VALUE");
-  auto* resume =
-      command->add_flag("--resume", arguments->resume, "go on from the newest checkpoint in the run directory");
-  command->add_flag("--replace", arguments->replace, "lose the run that is in the run directory")->excludes(resume);
-  command->footer(command->get_footer() + "\n\nFields of " + role.section + " (default):\n" +
-                  HelpText(Fields(*options)));
-  command->callback([=, &common] {
+  Command command = AddCommand(parent, common, role.name, role.summary,
+                               fmt::format("nla train {} recipe.yaml --set {}.lr=1e-4", role.name, role.section));
+  command.AddOption("recipe", arguments->recipe, fmt::format("YAML file with the section {}", role.section)).Required();
+  command.AddOption("--set", arguments->assignments, fmt::format("change a field: {}.lr=1e-4", role.section))
+      .TypeName("KEY=VALUE");
+  const Option resume =
+      command.AddFlag("--resume", arguments->resume, "go on from the newest checkpoint in the run directory");
+  command.AddFlag("--replace", arguments->replace, "lose the run that is in the run directory").NotWith(resume);
+  command.AddToFooter("Fields of " + role.section + " (default):\n" + HelpText(Fields(*options)));
+  command.OnRun([=, &common] {
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
     for (std::string* model : {&options->train.base_model, &options->train.init})
       *model = ResolveModel(*model).string();
     SetUpCompute(common);
     KeepFreedMemory();
     // The common options speak for the recipe only where they were given.
-    if (command->get_option("--dtype")->count() > 0) options->train.dtype = common.dtype;
-    if (command->get_option("--seed")->count() > 0) options->train.seed = static_cast<int64_t>(common.seed);
+    if (command.option("--dtype").given()) options->train.dtype = common.dtype;
+    if (command.option("--seed").given()) options->train.seed = static_cast<int64_t>(common.seed);
     Print(role.train(*options, arguments->mode()), common);
   });
 }
 
 }  // namespace
 
-void AddTrain(CLI::App& root, CommonOptions& common) {
-  CLI::App* train = root.add_subcommand("train", "Train a verbalizer (av) or a reconstructor (ar) by a recipe");
-  train->require_subcommand(1);
-  AddRole<AvSftOptions>(*train, common,
+void AddTrain(Command root, CommonOptions& common) {
+  Command train = root.AddSubcommand("train", "Train a verbalizer (av) or a reconstructor (ar) by a recipe");
+  train.RequireSubcommand();
+  AddRole<AvSftOptions>(train, common,
                         {.name = "av",
                          .section = "train_av",
                          .summary = "Train the verbalizer: activation in the prompt, cross-entropy on the explanation",
                          .train = TrainAv});
   AddRole<ArSftOptions>(
-      *train, common,
+      train, common,
       {.name = "ar",
        .section = "train_ar",
        .summary = "Train the reconstructor: explanation in the prompt, the activation's direction out",

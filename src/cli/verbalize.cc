@@ -97,26 +97,24 @@ void Run(Options options, const CommonOptions& common) {
 
 }  // namespace
 
-void AddVerbalize(CLI::App& root, CommonOptions& common) {
+void AddVerbalize(Command root, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
-                                 "nla verbalize --av demo/pair/av --base DIR --activations acts.npy --layer 20");
+  Command command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
+                               "nla verbalize --av demo/pair/av --base DIR --activations acts.npy --layer 20");
   AddActorOptions(command, options->pair);
   command
-      ->add_option("--activations", options->input.path,
-                   "raw activations: .parquet, .npy, .npz, .safetensors or .jsonl; - reads .jsonl or .npy from stdin")
-      ->required()
-      ->type_name("FILE");
+      .AddOption("--activations", options->input.path,
+                 "raw activations: .parquet, .npy, .npz, .safetensors or .jsonl; - reads .jsonl or .npy from stdin")
+      .Required()
+      .TypeName("FILE");
   AddActivationOptions(command, options->input);
-  command->add_option("--out", options->out,
-                      "write one JSON object a line here; *.parquet: the rows with their explanations");
-  command->add_option("--limit", options->input.limit, "only the first N rows; 0: all")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_flag("--replace", options->replace, "with --out *.parquet: lose what is there");
+  command.AddOption("--out", options->out,
+                    "write one JSON object a line here; *.parquet: the rows with their explanations");
+  command.AddOption("--limit", options->input.limit, "only the first N rows; 0: all").ShowDefault().NotNegative();
+  command.AddFlag("--replace", options->replace, "with --out *.parquet: lose what is there");
   AddSamplesOption(command, options->verbalize);
   AddDecodingOptions(command, options->verbalize);
-  command->callback([options, &common] { Run(*options, common); });
+  command.OnRun([options, &common] { Run(*options, common); });
 }
 
 }  // namespace nla::cli
