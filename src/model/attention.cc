@@ -9,19 +9,15 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "model/ops/autograd.h"
 #include "model/ops/rows.h"
 
 namespace nla {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 // Up to this mean length, padding costs less than a kernel call per segment.
 constexpr int64_t kPaddedMeanLength = 160;
@@ -182,70 +178,71 @@ std::vector<Group> GroupsOf(const PackedBatch& batch) {
   return groups;
 }
 
-struct PaddedAttentionFunction : torch::autograd::Function<PaddedAttentionFunction> {
-  // The probabilities are kept for the backward; gathered queries, keys and values are made again there.
-  static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k, const Variable& v,
-                          const PackedBatch& batch, const AttentionRule& rule) {
-    const Heads heads{q.size(1), k.size(1), q.size(2)};
-    at::Tensor out = at::empty_like(q);
-    tensor_list saved = {q, k, v};
-    const at::Tensor prefix_k = k.narrow(0, 0, batch.prefix);
-    const at::Tensor prefix_v = v.narrow(0, 0, batch.prefix);
-    for (const Group& group : GroupsOf(batch)) {
-      ops::DispatchCompute(q.scalar_type(), [&](auto t) {
-        using T = decltype(t);
-        const at::Tensor keys = GatherKeys<T>(k, prefix_k, group, heads);
-        at::Tensor scores = at::bmm(GatherQueries<T>(q, group, heads), keys.transpose(1, 2));
-        SoftmaxRows<T>(scores, group, rule);
-        ScatterQueries<T>(at::bmm(scores, GatherKeys<T>(v, prefix_v, group, heads)), group, heads, out);
-        saved.push_back(scores);
-      });
-    }
-    ctx->save_for_backward(saved);
-    ctx->saved_data["prefix"] = batch.prefix;
-    ctx->saved_data["lengths"] = batch.lengths;
-    ctx->saved_data["scale"] = rule.scale;
-    return out;
+// The probabilities of each group are kept for the backward; gathered queries, keys and values are made again there.
+ops::ForwardResult PaddedForward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                 const PackedBatch& batch, const AttentionRule& rule) {
+  const Heads heads{q.size(1), k.size(1), q.size(2)};
+  at::Tensor out = at::empty_like(q);
+  ops::Tensors saved = {q, k, v};
+  const at::Tensor prefix_k = k.narrow(0, 0, batch.prefix);
+  const at::Tensor prefix_v = v.narrow(0, 0, batch.prefix);
+  for (const Group& group : GroupsOf(batch)) {
+    ops::DispatchCompute(q.scalar_type(), [&](auto t) {
+      using T = decltype(t);
+      const at::Tensor keys = GatherKeys<T>(k, prefix_k, group, heads);
+      at::Tensor scores = at::bmm(GatherQueries<T>(q, group, heads), keys.transpose(1, 2));
+      SoftmaxRows<T>(scores, group, rule);
+      ScatterQueries<T>(at::bmm(scores, GatherKeys<T>(v, prefix_v, group, heads)), group, heads, out);
+      saved.push_back(scores);
+    });
   }
+  return {{out}, saved};
+}
 
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor& q = saved[0];
-    const at::Tensor& k = saved[1];
-    const at::Tensor& v = saved[2];
-    const PackedBatch batch{ctx->saved_data["prefix"].toInt(), ctx->saved_data["lengths"].toIntVector()};
-    const Heads heads{q.size(1), k.size(1), q.size(2)};
-    const auto scale = static_cast<float>(ctx->saved_data["scale"].toDouble());
-    at::Tensor grad_q = at::empty_like(q);
-    at::Tensor grad_k = at::empty_like(k);
-    at::Tensor grad_v = at::empty_like(v);
-    const auto fp32 = k.options().dtype(at::kFloat);
-    at::Tensor shared_k = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
-    at::Tensor shared_v = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
-    const at::Tensor grad = grads[0].contiguous();
-    size_t index = 3;
-    for (const Group& group : GroupsOf(batch)) {
-      const at::Tensor& probabilities = saved[index++];
-      ops::DispatchCompute(q.scalar_type(), [&](auto t) {
-        using T = decltype(t);
-        const at::Tensor grad_out = GatherQueries<T>(grad, group, heads);
-        const at::Tensor values = GatherKeys<T>(v, v.narrow(0, 0, batch.prefix), group, heads);
-        ScatterKeys<T>(at::bmm(probabilities.transpose(1, 2), grad_out), group, heads, grad_v, shared_v);
-        at::Tensor grad_scores = at::bmm(grad_out, values.transpose(1, 2));
-        SoftmaxBackwardRows<T>(probabilities, grad_scores, scale);
-        const at::Tensor keys = GatherKeys<T>(k, k.narrow(0, 0, batch.prefix), group, heads);
-        ScatterQueries<T>(at::bmm(grad_scores, keys), group, heads, grad_q);
-        const at::Tensor queries = GatherQueries<T>(q, group, heads);
-        ScatterKeys<T>(at::bmm(grad_scores.transpose(1, 2), queries), group, heads, grad_k, shared_k);
-      });
-    }
-    if (batch.prefix > 0) {
-      grad_k.narrow(0, 0, batch.prefix).add_(shared_k);
-      grad_v.narrow(0, 0, batch.prefix).add_(shared_v);
-    }
-    return {grad_q, grad_k, grad_v, {}, {}};
+// Gradients of q, k and v from what PaddedForward saved.
+ops::Tensors PaddedBackward(const ops::Tensors& saved, const at::Tensor& grad, const PackedBatch& batch, float scale) {
+  const at::Tensor& q = saved[0];
+  const at::Tensor& k = saved[1];
+  const at::Tensor& v = saved[2];
+  const Heads heads{q.size(1), k.size(1), q.size(2)};
+  at::Tensor grad_q = at::empty_like(q);
+  at::Tensor grad_k = at::empty_like(k);
+  at::Tensor grad_v = at::empty_like(v);
+  const auto fp32 = k.options().dtype(at::kFloat);
+  at::Tensor shared_k = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
+  at::Tensor shared_v = at::zeros({batch.prefix, heads.groups, heads.width}, fp32);
+  size_t index = 3;
+  for (const Group& group : GroupsOf(batch)) {
+    const at::Tensor& probabilities = saved[index++];
+    ops::DispatchCompute(q.scalar_type(), [&](auto t) {
+      using T = decltype(t);
+      const at::Tensor grad_out = GatherQueries<T>(grad, group, heads);
+      const at::Tensor values = GatherKeys<T>(v, v.narrow(0, 0, batch.prefix), group, heads);
+      ScatterKeys<T>(at::bmm(probabilities.transpose(1, 2), grad_out), group, heads, grad_v, shared_v);
+      at::Tensor grad_scores = at::bmm(grad_out, values.transpose(1, 2));
+      SoftmaxBackwardRows<T>(probabilities, grad_scores, scale);
+      const at::Tensor keys = GatherKeys<T>(k, k.narrow(0, 0, batch.prefix), group, heads);
+      ScatterQueries<T>(at::bmm(grad_scores, keys), group, heads, grad_q);
+      const at::Tensor queries = GatherQueries<T>(q, group, heads);
+      ScatterKeys<T>(at::bmm(grad_scores.transpose(1, 2), queries), group, heads, grad_k, shared_k);
+    });
   }
-};
+  if (batch.prefix > 0) {
+    grad_k.narrow(0, 0, batch.prefix).add_(shared_k);
+    grad_v.narrow(0, 0, batch.prefix).add_(shared_v);
+  }
+  return {grad_q, grad_k, grad_v};
+}
+
+at::Tensor PaddedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const PackedBatch& batch,
+                           const AttentionRule& rule) {
+  const auto forward = [&] { return PaddedForward(q, k, v, batch, rule); };
+  const auto backward = [batch, scale = static_cast<float>(rule.scale)](const ops::Tensors& saved,
+                                                                        const ops::Tensors& grads) {
+    return PaddedBackward(saved, grads[0].contiguous(), batch, scale);
+  };
+  return ops::Differentiable({q, k, v}, forward, backward)[0];
+}
 
 // Rows [begin, end) of a segment through torch's flash kernel; k and v are the prefix and the segment.
 struct FlashRows {
@@ -278,7 +275,7 @@ at::Tensor FlashSegment(const at::Tensor& q, const at::Tensor& k, const at::Tens
                         const AttentionRule& rule) {
   const int64_t n = q.size(0);
   if (rule.window == 0 || prefix + n <= rule.window) return FlashChunk(q, k, v, {0, n, prefix}, {rule.scale, 0});
-  tensor_list parts;
+  ops::Tensors parts;
   for (int64_t begin = 0; begin < n; begin += kWindowRows) {
     parts.push_back(FlashChunk(q, k, v, {begin, std::min(n, begin + kWindowRows), prefix}, rule));
   }
@@ -289,7 +286,7 @@ at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
                           const AttentionRule& rule) {
   const at::Tensor prefix_k = k.narrow(0, 0, batch.prefix);
   const at::Tensor prefix_v = v.narrow(0, 0, batch.prefix);
-  tensor_list parts;
+  ops::Tensors parts;
   if (batch.prefix > 0) parts.push_back(FlashSegment(q.narrow(0, 0, batch.prefix), prefix_k, prefix_v, 0, rule));
   int64_t begin = batch.prefix;
   for (const int64_t n : batch.lengths) {
@@ -312,7 +309,7 @@ at::Tensor PackedAttention(const at::Tensor& q_THd, const at::Tensor& k_TGd, con
   NLA_CHECK(!batch.lengths.empty());
   const int64_t rows = batch.rows() - batch.prefix;
   const bool padded = rows <= kPaddedMeanLength * static_cast<int64_t>(batch.lengths.size());
-  const at::Tensor out = padded ? PaddedAttentionFunction::apply(q_THd, k_TGd, v_TGd.contiguous(), batch, rule)
+  const at::Tensor out = padded ? PaddedAttention(q_THd, k_TGd, v_TGd.contiguous(), batch, rule)
                                 : FlashAttention(q_THd, k_TGd, v_TGd, batch, rule);
   return out.reshape({q_THd.size(0), q_THd.size(1) * q_THd.size(2)});
 }

@@ -7,18 +7,14 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "model/ops/autograd.h"
 #include "model/ops/rows.h"
 
 namespace nla::ops {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 constexpr int64_t kChunkRows = 128;
 
@@ -70,35 +66,27 @@ at::Tensor RunChunks(const at::Tensor& normed, const at::Tensor& head, const at:
   return logprobs;
 }
 
-struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& normed, const Variable& head, const Variable& targets) {
+}  // namespace
+
+at::Tensor SumCrossEntropy(const at::Tensor& normed_RD, const at::Tensor& head_VD, const at::Tensor& targets_R) {
+  const auto forward = [&]() -> ForwardResult {
     at::Tensor grad_hidden;
     at::Tensor grad_head;
-    if (normed.requires_grad()) grad_hidden = at::empty_like(normed);
-    if (head.requires_grad()) grad_head = at::zeros(head.sizes(), head.options().dtype(at::kFloat));
+    if (normed_RD.requires_grad()) grad_hidden = at::empty_like(normed_RD);
+    if (head_VD.requires_grad()) grad_head = at::zeros(head_VD.sizes(), head_VD.options().dtype(at::kFloat));
     const at::Tensor logprobs = RunChunks(
-        normed, head, targets,
+        normed_RD, head_VD, targets_R,
         {.hidden = grad_hidden.defined() ? &grad_hidden : nullptr, .head = grad_head.defined() ? &grad_head : nullptr});
-    ctx->save_for_backward({grad_hidden, grad_head});
-    ctx->saved_data["head_dtype"] = static_cast<int64_t>(head.scalar_type());
-    return logprobs.sum().neg();
-  }
-
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto head_dtype = static_cast<at::ScalarType>(ctx->saved_data["head_dtype"].toInt());
+    return {{logprobs.sum().neg()}, {grad_hidden, grad_head}};
+  };
+  const auto backward = [head_dtype = head_VD.scalar_type()](const Tensors& saved, const Tensors& grads) -> Tensors {
     at::Tensor grad_hidden;
     at::Tensor grad_head;
     if (saved[0].defined()) grad_hidden = saved[0] * grads[0].to(saved[0].scalar_type());
     if (saved[1].defined()) grad_head = (saved[1] * grads[0]).to(head_dtype);
-    return {grad_hidden, grad_head, {}};
-  }
-};
-
-}  // namespace
-
-at::Tensor SumCrossEntropy(const at::Tensor& normed_RD, const at::Tensor& head_VD, const at::Tensor& targets_R) {
-  return CrossEntropyFunction::apply(normed_RD, head_VD, targets_R);
+    return {grad_hidden, grad_head};
+  };
+  return Differentiable({normed_RD, head_VD}, forward, backward)[0];
 }
 
 at::Tensor TargetLogprobs(const at::Tensor& normed_RD, const at::Tensor& head_VD, const at::Tensor& targets_R) {

@@ -4,16 +4,12 @@
 #include "model/ops/gated_unit.h"
 
 #include <ATen/ops/empty_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include "model/ops/autograd.h"
 #include "model/ops/rows.h"
 
 namespace nla::ops {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 struct Silu {
   static float Inner(float x) { return x; }
@@ -77,31 +73,25 @@ void Dispatch(at::ScalarType dtype, Activation activation, const Body& body) {
   });
 }
 
-struct GatedUnitFunction : torch::autograd::Function<GatedUnitFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& gate, const Variable& up, Activation activation) {
+}  // namespace
+
+at::Tensor GatedUnit(const at::Tensor& gate_TF, const at::Tensor& up_TF, Activation activation) {
+  const at::Tensor gate = gate_TF.contiguous();
+  const at::Tensor up = up_TF.contiguous();
+  const auto forward = [&]() -> ForwardResult {
     at::Tensor out = at::empty_like(gate);
     Dispatch(gate.scalar_type(), activation,
              [&](auto t, auto act) { ForwardRows<decltype(t), decltype(act)>(gate, up, out); });
-    ctx->save_for_backward({gate, up});
-    ctx->saved_data["activation"] = static_cast<int64_t>(activation);
-    return out;
-  }
-
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto activation = static_cast<Activation>(ctx->saved_data["activation"].toInt());
+    return {{out}, {gate, up}};
+  };
+  const auto backward = [activation](const Tensors& saved, const Tensors& grads) -> Tensors {
     const at::Tensor grad = grads[0].contiguous();
     GateGradients out{at::empty_like(saved[0]), at::empty_like(saved[1])};
     Dispatch(grad.scalar_type(), activation,
              [&](auto t, auto act) { BackwardRows<decltype(t), decltype(act)>(saved[0], saved[1], grad, out); });
-    return {out.gate, out.up, {}};
-  }
-};
-
-}  // namespace
-
-at::Tensor GatedUnit(const at::Tensor& gate_TF, const at::Tensor& up_TF, Activation activation) {
-  return GatedUnitFunction::apply(gate_TF.contiguous(), up_TF.contiguous(), activation);
+    return {out.gate, out.up};
+  };
+  return Differentiable({gate, up}, forward, backward)[0];
 }
 
 }  // namespace nla::ops

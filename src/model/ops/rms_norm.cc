@@ -3,18 +3,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <ATen/ops/empty_like.h>
 
-#include <optional>
-
+#include "model/ops/autograd.h"
 #include "model/ops/norm_rows.h"
 
 namespace nla::ops {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 // Fills y and rstd from x.
 template <typename T>
@@ -31,31 +26,6 @@ void ForwardRows(const at::Tensor& x, const at::Tensor& weight, const NormOption
     NormRow(x_data + row * d, weight_data, y_data + row * d, d, rstd_data[row], offset);
   });
 }
-
-struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight, const NormOptions& options,
-                          int64_t dtype) {
-    const auto scalar = static_cast<at::ScalarType>(dtype);
-    at::Tensor y = at::empty(x.sizes(), x.options().dtype(scalar));
-    at::Tensor rstd = at::empty({x.size(0)}, x.options());
-    DispatchCompute(scalar, [&](auto t) { ForwardRows<decltype(t)>(x, weight, options, y, rstd); });
-    ctx->save_for_backward({x, weight, rstd});
-    ctx->saved_data["offset"] = options.offset;
-    return y;
-  }
-
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const NormedRows rows{saved[0], saved[1], saved[2], static_cast<float>(ctx->saved_data["offset"].toDouble())};
-    const at::Tensor grad = grads[0].contiguous();
-    at::Tensor grad_weight;
-    at::Tensor grad_x;
-    DispatchCompute(grad.scalar_type(), [&](auto t) {
-      grad_x = NormBackward<decltype(t), float>(grad, rows, rows.weight.requires_grad() ? &grad_weight : nullptr);
-    });
-    return {grad_x, grad_weight, {}, {}};
-  }
-};
 
 // Outputs of the fused forward pass; the last is undefined without a norm of delta.
 struct AddedRows {
@@ -90,63 +60,74 @@ void AddRows(const at::Tensor& residual, const at::Tensor& delta, const at::Tens
   });
 }
 
-struct AddRmsNormFunction : torch::autograd::Function<AddRmsNormFunction> {
-  static tensor_list forward(AutogradContext* ctx, const Variable& residual, const Variable& delta,
-                             const std::optional<Variable>& normed_by, const Variable& weight,
-                             const NormOptions& options) {
-    const at::Tensor post = normed_by.value_or(at::Tensor());
-    AddedRows out{at::empty_like(residual), at::empty_like(delta), at::empty({residual.size(0)}, residual.options()),
-                  post.defined() ? at::empty({residual.size(0)}, residual.options()) : at::Tensor()};
-    DispatchCompute(delta.scalar_type(),
-                    [&](auto t) { AddRows<decltype(t)>(residual, delta, post, weight, options, out); });
-    tensor_list saved = {out.sum, weight, out.rstd};
-    if (post.defined()) saved.insert(saved.end(), {delta, post, out.delta_rstd});
-    ctx->save_for_backward(saved);
-    ctx->saved_data["dtype"] = static_cast<int64_t>(delta.scalar_type());
-    ctx->saved_data["offset"] = options.offset;
-    return {out.sum, out.y};
-  }
-
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto dtype = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
-    const auto offset = static_cast<float>(ctx->saved_data["offset"].toDouble());
-    at::Tensor grad_weight;
-    at::Tensor grad_sum;
-    if (grads[1].defined()) {
-      const at::Tensor grad = grads[1].contiguous();
-      DispatchCompute(dtype, [&](auto t) {
-        grad_sum = NormBackward<decltype(t), float>(grad, {saved[0], saved[1], saved[2], offset},
-                                                    saved[1].requires_grad() ? &grad_weight : nullptr);
-      });
-      if (grads[0].defined()) grad_sum.add_(grads[0]);
-    } else {
-      grad_sum = grads[0].contiguous();
-    }
-    if (saved.size() == 3) return {grad_sum, grad_sum.to(dtype), {}, grad_weight, {}};
-    at::Tensor grad_delta;
-    at::Tensor grad_post;
+// Gradients of AddRmsNorm's four inputs.
+Tensors AddRmsNormBackward(const Tensors& saved, const Tensors& grads, at::ScalarType dtype, float offset) {
+  at::Tensor grad_weight;
+  at::Tensor grad_sum;
+  if (grads[1].defined()) {
+    const at::Tensor grad = grads[1].contiguous();
     DispatchCompute(dtype, [&](auto t) {
-      grad_delta = NormBackward<float, decltype(t)>(grad_sum, {saved[3], saved[4], saved[5], offset},
-                                                    saved[4].requires_grad() ? &grad_post : nullptr);
+      grad_sum = NormBackward<decltype(t), float>(grad, {saved[0], saved[1], saved[2], offset},
+                                                  saved[1].requires_grad() ? &grad_weight : nullptr);
     });
-    return {grad_sum, grad_delta, grad_post, grad_weight, {}};
+    if (grads[0].defined()) grad_sum.add_(grads[0]);
+  } else {
+    grad_sum = grads[0].contiguous();
   }
-};
+  if (saved.size() == 3) return {grad_sum, grad_sum.to(dtype), {}, grad_weight};
+  at::Tensor grad_delta;
+  at::Tensor grad_post;
+  DispatchCompute(dtype, [&](auto t) {
+    grad_delta = NormBackward<float, decltype(t)>(grad_sum, {saved[3], saved[4], saved[5], offset},
+                                                  saved[4].requires_grad() ? &grad_post : nullptr);
+  });
+  return {grad_sum, grad_delta, grad_post, grad_weight};
+}
 
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, const NormOptions& options,
                    at::ScalarType dtype) {
-  return RmsNormFunction::apply(x_TD.contiguous(), weight_D, options, static_cast<int64_t>(dtype));
+  const at::Tensor x = x_TD.contiguous();
+  const auto forward = [&]() -> ForwardResult {
+    at::Tensor y = at::empty(x.sizes(), x.options().dtype(dtype));
+    at::Tensor rstd = at::empty({x.size(0)}, x.options());
+    DispatchCompute(dtype, [&](auto t) { ForwardRows<decltype(t)>(x, weight_D, options, y, rstd); });
+    return {{y}, {x, weight_D, rstd}};
+  };
+  const auto backward = [offset = static_cast<float>(options.offset)](const Tensors& saved,
+                                                                      const Tensors& grads) -> Tensors {
+    const NormedRows rows{saved[0], saved[1], saved[2], offset};
+    const at::Tensor grad = grads[0].contiguous();
+    at::Tensor grad_weight;
+    at::Tensor grad_x;
+    DispatchCompute(grad.scalar_type(), [&](auto t) {
+      grad_x = NormBackward<decltype(t), float>(grad, rows, rows.weight.requires_grad() ? &grad_weight : nullptr);
+    });
+    return {grad_x, grad_weight};
+  };
+  return Differentiable({x, weight_D}, forward, backward)[0];
 }
 
 std::pair<at::Tensor, at::Tensor> AddRmsNorm(const at::Tensor& residual_TD, const at::Tensor& delta_TD,
                                              const at::Tensor& post_D, const at::Tensor& weight_D,
                                              const NormOptions& options) {
-  // autograd takes no undefined tensor.
-  const std::optional<at::Tensor> post = post_D.defined() ? std::optional(post_D) : std::nullopt;
-  tensor_list out = AddRmsNormFunction::apply(residual_TD.contiguous(), delta_TD.contiguous(), post, weight_D, options);
+  const at::Tensor residual = residual_TD.contiguous();
+  const at::Tensor delta = delta_TD.contiguous();
+  const at::ScalarType dtype = delta.scalar_type();
+  const auto forward = [&]() -> ForwardResult {
+    AddedRows out{at::empty_like(residual), at::empty_like(delta), at::empty({residual.size(0)}, residual.options()),
+                  post_D.defined() ? at::empty({residual.size(0)}, residual.options()) : at::Tensor()};
+    DispatchCompute(dtype, [&](auto t) { AddRows<decltype(t)>(residual, delta, post_D, weight_D, options, out); });
+    Tensors saved = {out.sum, weight_D, out.rstd};
+    if (post_D.defined()) saved.insert(saved.end(), {delta, post_D, out.delta_rstd});
+    return {{out.sum, out.y}, saved};
+  };
+  const auto backward = [dtype, offset = static_cast<float>(options.offset)](const Tensors& saved,
+                                                                             const Tensors& grads) {
+    return AddRmsNormBackward(saved, grads, dtype, offset);
+  };
+  const Tensors out = Differentiable({residual, delta, post_D, weight_D}, forward, backward);
   return {out[0], out[1]};
 }
 

@@ -2,18 +2,15 @@
 #include "model/ops/rope.h"
 
 #include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <ATen/ops/empty_like.h>
 
 #include <cmath>
 
+#include "model/ops/autograd.h"
 #include "model/ops/norm_rows.h"
 
 namespace nla::ops {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 // out = the rotation of x, row by row; `value(row and head, i)` gives x's elements in fp32.
 template <typename To, typename Value>
@@ -49,64 +46,26 @@ void Rotate(const at::Tensor& x, at::Tensor& out, const RopeAngles& angles, floa
                  [&](int64_t head) { return [a = in + head * d](int64_t i) { return ToFloat(a[i]); }; });
 }
 
-struct RopeFunction : torch::autograd::Function<RopeFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const RopeAngles& angles) {
-    ctx->save_for_backward({angles.positions_T, angles.cos, angles.sin});
-    at::Tensor out = at::empty_like(x);
-    DispatchCompute(x.scalar_type(), [&](auto t) { Rotate<decltype(t), decltype(t)>(x, out, angles, 1); });
-    return out;
-  }
-
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor grad = grads[0].contiguous();
-    at::Tensor out = at::empty_like(grad);
-    DispatchCompute(grad.scalar_type(), [&](auto t) {
-      Rotate<decltype(t), decltype(t)>(grad, out, {saved[0], saved[1], saved[2]}, -1);
+// The norm of x times (offset + weight), turned; and the norm's reciprocals [T·H].
+std::pair<at::Tensor, at::Tensor> NormRotate(const at::Tensor& x, const at::Tensor& weight, const NormOptions& options,
+                                             const RopeAngles& angles) {
+  const int64_t d = x.size(2);
+  const auto offset = static_cast<float>(options.offset);
+  at::Tensor out = at::empty_like(x);
+  at::Tensor rstd = at::empty({x.size(0) * x.size(1)}, weight.options());
+  float* rstd_data = rstd.mutable_data_ptr<float>();
+  const float* w = weight.const_data_ptr<float>();
+  DispatchCompute(x.scalar_type(), [&](auto t) {
+    using T = decltype(t);
+    const T* in = x.const_data_ptr<T>();
+    RotateRows<T>(out, angles, 1, [&](int64_t head) {
+      const T* a = in + head * d;
+      const float r = rstd_data[head] = ReciprocalRms(a, d, options.eps);
+      return [a, r, w, offset](int64_t i) { return ToFloat(a[i]) * r * (offset + w[i]); };
     });
-    return {out, {}};
-  }
-};
-
-struct NormRopeFunction : torch::autograd::Function<NormRopeFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight, const NormOptions& options,
-                          const RopeAngles& angles) {
-    const int64_t d = x.size(2);
-    const auto offset = static_cast<float>(options.offset);
-    at::Tensor out = at::empty_like(x);
-    at::Tensor rstd = at::empty({x.size(0) * x.size(1)}, weight.options());
-    float* rstd_data = rstd.mutable_data_ptr<float>();
-    const float* w = weight.const_data_ptr<float>();
-    DispatchCompute(x.scalar_type(), [&](auto t) {
-      using T = decltype(t);
-      const T* in = x.const_data_ptr<T>();
-      RotateRows<T>(out, angles, 1, [&](int64_t head) {
-        const T* a = in + head * d;
-        const float r = rstd_data[head] = ReciprocalRms(a, d, options.eps);
-        return [a, r, w, offset](int64_t i) { return ToFloat(a[i]) * r * (offset + w[i]); };
-      });
-    });
-    ctx->save_for_backward({x, weight, rstd, angles.positions_T, angles.cos, angles.sin});
-    ctx->saved_data["offset"] = options.offset;
-    return out;
-  }
-
-  // The gradient turns back in fp32, then passes the norm.
-  static tensor_list backward(AutogradContext* ctx, const tensor_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const NormedRows rows{saved[0], saved[1], saved[2], static_cast<float>(ctx->saved_data["offset"].toDouble())};
-    const at::Tensor grad = grads[0].contiguous();
-    at::Tensor turned = at::empty(grad.sizes(), grad.options().dtype(at::kFloat));
-    at::Tensor grad_x;
-    at::Tensor grad_weight;
-    DispatchCompute(grad.scalar_type(), [&](auto t) {
-      using T = decltype(t);
-      Rotate<T, float>(grad, turned, {saved[3], saved[4], saved[5]}, -1);
-      grad_x = NormBackward<float, T>(turned, rows, rows.weight.requires_grad() ? &grad_weight : nullptr);
-    });
-    return {grad_x, grad_weight, {}, {}};
-  }
-};
+  });
+  return {out, rstd};
+}
 
 }  // namespace
 
@@ -127,12 +86,44 @@ std::pair<at::Tensor, at::Tensor> RopeTables(int64_t positions, const std::vecto
 }
 
 at::Tensor Rope(const at::Tensor& x_THd, const RopeAngles& angles) {
-  return RopeFunction::apply(x_THd.contiguous(), angles);
+  const at::Tensor x = x_THd.contiguous();
+  const auto rotated = [](const at::Tensor& from, const RopeAngles& by, float direction) {
+    at::Tensor out = at::empty_like(from);
+    DispatchCompute(from.scalar_type(), [&](auto t) { Rotate<decltype(t), decltype(t)>(from, out, by, direction); });
+    return out;
+  };
+  const auto forward = [&]() -> ForwardResult {
+    return {{rotated(x, angles, 1)}, {angles.positions_T, angles.cos, angles.sin}};
+  };
+  const auto backward = [rotated](const Tensors& saved, const Tensors& grads) -> Tensors {
+    return {rotated(grads[0].contiguous(), {saved[0], saved[1], saved[2]}, -1)};
+  };
+  return Differentiable({x}, forward, backward)[0];
 }
 
 at::Tensor NormRope(const at::Tensor& x_THd, const at::Tensor& weight_d, const NormOptions& options,
                     const RopeAngles& angles) {
-  return NormRopeFunction::apply(x_THd.contiguous(), weight_d, options, angles);
+  const at::Tensor x = x_THd.contiguous();
+  const auto forward = [&]() -> ForwardResult {
+    const auto [out, rstd] = NormRotate(x, weight_d, options, angles);
+    return {{out}, {x, weight_d, rstd, angles.positions_T, angles.cos, angles.sin}};
+  };
+  // The gradient turns back in fp32, then passes the norm.
+  const auto backward = [offset = static_cast<float>(options.offset)](const Tensors& saved,
+                                                                      const Tensors& grads) -> Tensors {
+    const NormedRows rows{saved[0], saved[1], saved[2], offset};
+    const at::Tensor grad = grads[0].contiguous();
+    at::Tensor turned = at::empty(grad.sizes(), grad.options().dtype(at::kFloat));
+    at::Tensor grad_x;
+    at::Tensor grad_weight;
+    DispatchCompute(grad.scalar_type(), [&](auto t) {
+      using T = decltype(t);
+      Rotate<T, float>(grad, turned, {saved[3], saved[4], saved[5]}, -1);
+      grad_x = NormBackward<float, T>(turned, rows, rows.weight.requires_grad() ? &grad_weight : nullptr);
+    });
+    return {grad_x, grad_weight};
+  };
+  return Differentiable({x, weight_d}, forward, backward)[0];
 }
 
 }  // namespace nla::ops
