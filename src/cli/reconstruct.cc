@@ -37,6 +37,7 @@ void CheckExplained(const ActivationReader& reader) {
 
 std::vector<std::string> Explanations(const std::vector<ActivationRow>& rows) {
   std::vector<std::string> explanations;
+  explanations.reserve(rows.size());
   for (const ActivationRow& row : rows) explanations.push_back(row.explanation);
   return explanations;
 }
