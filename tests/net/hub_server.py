@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-    def answer(self, status, body=b"", headers=None, cut=None):
+    def answer(self, status, body=b"", headers=None, cut=None, length=None):
         line = {
             "port": "api" if self.server.server_port == PORTS["api"] else "cdn",
             "path": self.path,
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         self.wfile.write(body if cut is None else body[:cut])
         if cut is not None:
@@ -103,7 +103,8 @@ class Handler(BaseHTTPRequestHandler):
         if parts[2] == "revision":
             if parts[3] not in [COMMIT, *BEHAVIOUR.get("revisions", ["main"])]:
                 return self.refuse(404, "RevisionNotFound")
-            return self.document({"id": "/".join(parts[:2]), "sha": COMMIT})
+            files = [{"rfilename": file["path"]} for file in entries(folder) if file["type"] == "file"]
+            return self.document({"id": "/".join(parts[:2]), "sha": COMMIT, "siblings": files})
         assert parts[2] == "tree" and parts[3] == COMMIT and "recursive=true" in query, self.path
         size = BEHAVIOUR.get("page_size", 1000)
         begin = int(query.split("cursor=")[1]) if "cursor=" in query else 0
@@ -113,6 +114,25 @@ class Handler(BaseHTTPRequestHandler):
             here = f"http://127.0.0.1:{PORTS['api']}{self.path.split('?')[0]}"
             headers["Link"] = f'<{here}?recursive=true&cursor={begin + size}>; rel="next"'
         return self.document(found[begin : begin + size], headers)
+
+    def do_HEAD(self):
+        """What huggingface_hub asks before it fetches a file, or instead."""
+        parts = [unquote(part) for part in urlsplit(self.path).path.split("/") if part]
+        if parts[2] != "resolve" or parts[3] not in [COMMIT, *BEHAVIOUR.get("revisions", ["main"])]:
+            return self.answer(404)
+        folder = ROOT / parts[0] / parts[1]
+        path = folder.joinpath(*parts[4:])
+        if not path.is_file():
+            return self.answer(404, headers={"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        found = entry(folder, path)
+        headers = {"X-Repo-Commit": COMMIT}
+        if "lfs" not in found:
+            headers["ETag"] = f'"{found["oid"]}"'
+            return self.answer(200, headers=headers, length=found["size"])
+        headers["X-Linked-ETag"] = f'"{found["lfs"]["oid"]}"'
+        headers["X-Linked-Size"] = str(found["size"])
+        headers["Location"] = f"http://127.0.0.1:{PORTS['cdn']}/{'/'.join(parts[:2] + parts[4:])}"
+        return self.answer(302, headers=headers)
 
     def resolve(self, parts):
         assert parts[2] == "resolve" and parts[3] == COMMIT, self.path

@@ -9,6 +9,7 @@
 #include "base/error_testing.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/subprocess.h"
 #include "net/hub_testing.h"
 
 namespace nla {
@@ -32,6 +33,16 @@ class PullTest : public testing::Test {
     hub_.Put(kWeights, SomeBytes(300'000, 1));
     hub_.Put("pytorch_model.bin", SomeBytes(5000, 2));
     options_.http.first_wait = 0.01;
+  }
+
+  // What check_hub_library.py prints.
+  std::string AskLibrary(const std::string& job, const std::vector<std::string>& files = {}) {
+    std::vector<std::string> arguments = {NLA_PYTHON, NLA_SOURCE_DIR "/tests/net/check_hub_library.py", job,
+                                          hub_.endpoint(), hub_.cache().string()};
+    arguments.insert(arguments.end(), files.begin(), files.end());
+    const ProcessResult answer = RunProcess(arguments);
+    EXPECT_EQ(answer.exit_code, 0);
+    return answer.output;
   }
 
   PullResult Run() { return Pull(Settings(), kRepo, options_); }
@@ -94,6 +105,26 @@ TEST_F(PullTest, LaysFilesOutAsHuggingfaceHubDoes) {
   EXPECT_EQ(again.downloaded_bytes, 0U);
   EXPECT_EQ(again.files.size(), 4U);
   EXPECT_EQ(hub_.Requests().size(), asked + 2);  // the commit and the list
+}
+
+TEST_F(PullTest, TheLibraryFindsWhatWasPulled) {
+  hub_.Start();
+  const PullResult result = Run();
+  std::vector<std::string> files;
+  for (const PulledFile& file : result.files) files.push_back(file.path);
+  EXPECT_EQ(AskLibrary("read", files), result.snapshot.string() + "\n");
+}
+
+TEST_F(PullTest, WhatTheLibraryPulledIsFound) {
+  hub_.Start();
+  const std::string snapshot = AskLibrary("fill");
+  const size_t asked = hub_.Requests().size();
+  const PullResult result = Run();
+  EXPECT_EQ(snapshot, result.snapshot.string() + "\n");
+  EXPECT_EQ(result.downloaded_bytes, 0U);
+  EXPECT_EQ(result.files.size(), 4U);
+  EXPECT_EQ(hub_.Requests().size(), asked + 2);  // the commit and the list
+  ExpectWhole(result);
 }
 
 TEST_F(PullTest, TheTokenStaysWithTheHub) {
