@@ -79,6 +79,10 @@ void AddBuild(Command root, CommonOptions& common) {
       .TypeName("FILE");
   command.AddOption("--marker", options.injection_char, "character to use as the marker; left out: found by search")
       .TypeName("CHAR");
+  command
+      .AddOption("--date", options.chat_date,
+                 "the day (YYYY-MM-DD) for chat templates that print one, kept in the sidecars; 2024-07-26 without it")
+      .TypeName("DAY");
   command.AddFlag("--drop-text", arguments->drop_text, "leave out the column detokenized_text_truncated");
   command.AddFlag("--replace", options.replace, "replace another file that is there");
   command.OnRun([arguments, &common] { Run(*arguments, common); });

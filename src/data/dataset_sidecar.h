@@ -59,6 +59,9 @@ std::filesystem::path SidecarPath(const std::filesystem::path& parquet);
 DatasetSidecar ReadDatasetSidecar(const std::filesystem::path& parquet);
 void WriteDatasetSidecar(const std::filesystem::path& parquet, const DatasetSidecar& sidecar);
 
+// The fact that names the day in the prompts of a chat template that says one.
+inline constexpr const char* kChatDateFact = "chat_date";
+
 // Sets a fact of `extra`, replacing an earlier value.
 void SetExtra(DatasetSidecar& sidecar, const std::string& key, const std::string& value);
 // The fact, or "" when it is not there.

@@ -75,7 +75,11 @@ class RowBuilder {
         actor_template_(options.actor_template.empty() ? kDefaultActorTemplate : options.actor_template),
         critic_template_(options.critic_template.empty() ? kDefaultCriticTemplate : options.critic_template),
         tokenizer_(Tokenizer::Load(model_dir)) {
-    const ChatFormat chat = ChatFormat::Load(model_dir);
+    const ChatFormat chat = ChatFormat::Load(model_dir, {.date = options.chat_date});
+    if (chat.uses_date()) chat_date_ = chat.date();
+    if (!options.chat_date.empty() && chat_date_.empty()) {
+      FailUsage({.where = "chat date", .what = fmt::format("the chat template of {} says none", model_dir.string())});
+    }
     if (options.injection_char.empty()) {
       tokens_ = ChooseMarker(tokenizer_, chat, actor_template_, critic_template_);
     } else {
@@ -92,6 +96,8 @@ class RowBuilder {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::string& actor_template() const { return actor_template_; }
   const std::string& critic_template() const { return critic_template_; }
+  // "" when the chat template says no date.
+  const std::string& chat_date() const { return chat_date_; }
 
   bool Wants(const ActivationRow& row) const {
     return schema_ == RowSchema::kRl || row.explanation.find_first_not_of(" \t\r\n") != std::string::npos;
@@ -115,6 +121,7 @@ class RowBuilder {
   std::string actor_template_;
   std::string critic_template_;
   Tokenizer tokenizer_;
+  std::string chat_date_;
   TokenFacts tokens_;
   std::vector<ChatMessage> messages_;
 };
@@ -132,6 +139,7 @@ void WriteSidecar(const BuildOptions& options, const StageInput& input, const Ro
   sidecar.actor_template = builder.actor_template();
   sidecar.critic_template = builder.critic_template();
   SetExtra(sidecar, "tokenizer_hash", builder.tokenizer().hash());
+  if (!builder.chat_date().empty()) SetExtra(sidecar, kChatDateFact, builder.chat_date());
   SetExtra(sidecar, "build_rows_in", std::to_string(result.rows_in));
   WriteDatasetSidecar(options.output, sidecar);
 }
@@ -144,9 +152,15 @@ BuildResult Build(const BuildOptions& options) {
   CheckInput(input, schema);
   const RowBuilder builder(
       options, options.model_dir.empty() ? std::filesystem::path(input.sidecar.base_model) : options.model_dir);
-  const std::string run_key = RunKey(
-      input.sidecar, {"build", options.stage, builder.tokenizer().hash(), builder.actor_template(),
-                      builder.critic_template(), builder.tokens().injection_char, options.keep_text ? "text" : ""});
+  std::vector<std::string> parts = {"build",
+                                    options.stage,
+                                    builder.tokenizer().hash(),
+                                    builder.actor_template(),
+                                    builder.critic_template(),
+                                    builder.tokens().injection_char,
+                                    options.keep_text ? "text" : ""};
+  if (!builder.chat_date().empty()) parts.push_back(builder.chat_date());
+  const std::string run_key = RunKey(input.sidecar, parts);
   BuildResult result{.rows_in = input.reader.row_count(), .tokens = builder.tokens()};
   if (IsUpToDate(options.output, run_key, options.replace, options.input)) {
     result.rows_out = ReadDatasetSidecar(options.output).row_count;

@@ -18,6 +18,7 @@ struct BuildOptions {
   std::string actor_template = {};       // empty: kDefaultActorTemplate
   std::string critic_template = {};      // empty: kDefaultCriticTemplate
   std::string injection_char = {};       // empty: ChooseMarker's choice
+  std::string chat_date = {};            // YYYY-MM-DD that a chat template with a date says; empty: kDefaultChatDate
   bool keep_text = true;                 // carry detokenized_text_truncated on
   bool replace = false;
   std::string created_by = "nla build";

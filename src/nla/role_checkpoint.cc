@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "model/tensor_io.h"
 
@@ -89,6 +91,14 @@ void CheckTrainedWeights(const RoleSource& source, const ModelSidecar& sidecar) 
         .mend = "A file is damaged or of another run: copy the whole directory again"});
 }
 
+// The prompts say the day that they said in training, where the chat template says one.
+void SetChatDate(LanguageModel& model, const ModelSidecar& sidecar) {
+  const auto date = std::find_if(sidecar.extra.begin(), sidecar.extra.end(),
+                                 [](const auto& fact) { return fact.first == kChatDateFact; });
+  if (date == sidecar.extra.end()) return;
+  model.chat = ChatFormat::Load(model.directory, {.date = date->second});
+}
+
 }  // namespace
 
 RoleWeights OpenRole(const RoleSource& source, Role role) {
@@ -109,6 +119,7 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   LanguageModel model = share ? LanguageModel::WithDecoder(checkpoint.directory(), source.loaded_base->Share(options))
                               : LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
+  SetChatDate(model, sidecar);
   if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);
   at::Tensor value_head;
   if (role == Role::kCritic) value_head = LoadValueHead(source.directory, sidecar.d_model);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/file.h"
@@ -13,6 +14,7 @@
 #include "datagen/shuffle.h"
 #include "datagen/split.h"
 #include "datagen/stage_io.h"
+#include "text/chat.h"
 
 namespace nla {
 namespace {
@@ -119,6 +121,27 @@ TEST_P(BuildStages, EqualTheGolden) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BuildStages, testing::Values("av_sft", "ar_sft", "rl"));
+
+TEST(BuildStage, KeepsTheDayThatTheTemplateSays) {
+  TestFolder folder;
+  BuildOptions options{.input = DatagenGolden("explained/av_sft_explained.parquet"),
+                       .output = folder / "out.parquet",
+                       .stage = "av_sft",
+                       .model_dir = DatagenGolden("model"),
+                       .chat_date = "2025-01-31"};
+  EXPECT_NLA_ERROR(Build(options), "chat date");
+  fs::copy(DatagenGolden("model"), folder / "model");
+  auto config = nlohmann::json::parse(ReadFile(folder / "model/tokenizer_config.json"));
+  config["chat_template"] = "{{ strftime_now('%d %b %Y') }} " + config["chat_template"].get<std::string>();
+  WriteFileAtomically(folder / "model/tokenizer_config.json", config.dump());
+  options.model_dir = folder / "model";
+  Build(options);
+  EXPECT_EQ(FindExtra(ReadDatasetSidecar(options.output), kChatDateFact), "2025-01-31");
+  options.replace = true;
+  options.chat_date = "";
+  EXPECT_FALSE(Build(options).up_to_date);
+  EXPECT_EQ(FindExtra(ReadDatasetSidecar(options.output), kChatDateFact), kDefaultChatDate);
+}
 
 TEST(BuildStage, OptionsChangeTheResult) {
   TestFolder folder;

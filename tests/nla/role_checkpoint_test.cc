@@ -39,6 +39,19 @@ TEST_F(RoleTest, RefusesTheOtherRole) {
   EXPECT_THAT(LoadCritic("av"), AllOf(HasSubstr("av/nla_meta.yaml: role"), HasSubstr("critic")));
 }
 
+TEST_F(RoleTest, PromptsSayTheDayOfTraining) {
+  EditJson(tiny_ / "av_whole" / "tokenizer_config.json", [](nlohmann::json& config) {
+    config["chat_template"] = "{{ strftime_now('%d %b %Y') }} " + config["chat_template"].get<std::string>();
+  });
+  const std::vector<ChatMessage> turn = {{"user", "Hello"}};
+  const auto prompt = [&] {
+    return LoadRole(tiny_.Source("av_whole"), Role::kActor).chat.RenderText(turn, /*add_generation_prompt=*/true);
+  };
+  EXPECT_THAT(prompt(), testing::StartsWith("26 Jul 2024 "));
+  EditSidecar(tiny_ / "av_whole", [](ModelSidecar& s) { s.extra.emplace_back(kChatDateFact, "2025-01-31"); });
+  EXPECT_THAT(prompt(), testing::StartsWith("31 Jan 2025 "));
+}
+
 TEST_F(RoleTest, RefusesAnotherWidth) {
   EditSidecar(tiny_ / "av_whole", [](ModelSidecar& s) { s.d_model = 128; });
   EXPECT_THAT(LoadActor("av_whole"),

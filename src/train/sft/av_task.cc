@@ -96,7 +96,7 @@ AvExample AvEncoder::Encode(const ActivationRow& row) {
 AvTask::AvTask(RoleModel& model, const AvSftOptions& options, int64_t total_steps)
     : model_(model),
       options_(options),
-      chat_(ChatFormat::Load(model.weights)),
+      chat_(ChatFormat::Load(model.weights, {.date = FindExtra(model.dataset, kChatDateFact)})),
       encoder_({model.tokenizer, chat_}, *model.dataset.tokens, options.max_response_tokens),
       trainer_(model.decoder, TrainerOptions(options), options.train.optimizer, total_steps) {}
 

@@ -31,6 +31,8 @@ ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const n
   sidecar.trained_on = {dataset.dataset_id};
   if (!model.init.empty()) sidecar.parent_checkpoints = {model.init.string()};
   sidecar.created_by = fmt::format("nla train {}", model.role == Role::kActor ? "av" : "ar");
+  const std::string chat_date = FindExtra(dataset, kChatDateFact);
+  if (!chat_date.empty()) sidecar.extra.emplace_back(kChatDateFact, chat_date);
   for (const Field& field : options) sidecar.training.emplace_back(field.name, ValueText(field));
   for (const auto& [name, value] : evaluation.items()) sidecar.extra.emplace_back("heldout." + name, value.dump());
   return sidecar;
