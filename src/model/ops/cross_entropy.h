@@ -1,5 +1,5 @@
-// Cross-entropy straight from hidden rows: the vocabulary projection runs in row chunks and its logits never exist
-// whole.
+// Cross-entropy and token log-probabilities straight from hidden rows: the vocabulary projection runs in row chunks and
+// its logits never exist whole.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,5 +12,15 @@ at::Tensor SumCrossEntropy(const at::Tensor& normed_RD, const at::Tensor& head_V
 
 // log p(target) of each row, fp32 [R]; no gradient.
 at::Tensor TargetLogprobs(const at::Tensor& normed_RD, const at::Tensor& head_VD, const at::Tensor& targets_R);
+
+struct TokenScores {
+  at::Tensor logprobs_R;   // log p(target), fp32; differentiable by both tensors
+  at::Tensor entropies_R;  // of the distributions, fp32, in nats; no gradient
+};
+
+// Of every row's distribution softmax(logits / temperature). The gradient by the head computes the logits a second
+// time.
+TokenScores ScoreTokens(const at::Tensor& normed_RD, const at::Tensor& head_VD, const at::Tensor& targets_R,
+                        double temperature);
 
 }  // namespace nla::ops
