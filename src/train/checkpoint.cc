@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <vector>
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -66,6 +65,26 @@ T Get(const nlohmann::json& state, const char* field, const fs::path& checkpoint
   return found->get<T>();
 }
 
+OptimizerCounters ReadCounters(const nlohmann::json& json, const fs::path& checkpoint) {
+  return {.step = Get<int64_t>(json, "step", checkpoint),
+          .updates = Get<int64_t>(json, "updates", checkpoint),
+          .skipped = Get<int64_t>(json, "skipped", checkpoint)};
+}
+
+RunState ReadState(const nlohmann::json& json, const fs::path& checkpoint) {
+  RunState state{
+      .counters = ReadCounters(json, checkpoint),
+      .cursor = {.row = Get<int64_t>(json, "row", checkpoint), .epoch = Get<int64_t>(json, "epoch", checkpoint)},
+      .rows = Get<int64_t>(json, "rows", checkpoint),
+      .tokens = Get<int64_t>(json, "tokens", checkpoint),
+      .seconds = Get<double>(json, "seconds", checkpoint)};
+  if (json.contains("sides")) {
+    for (const nlohmann::json& side : json["sides"]) state.sides.push_back(ReadCounters(side, checkpoint));
+  }
+  if (json.contains("began_with")) state.began_with = Get<std::string>(json, "began_with", checkpoint);
+  return state;
+}
+
 }  // namespace
 
 std::vector<fs::path> FindCheckpoints(const fs::path& run) {
@@ -92,16 +111,20 @@ void SaveCheckpoint(const fs::path& run, const RunState& state, std::span<const 
   AtomicDirectory directory(folder / fmt::format("{}{}", kPrefix, state.counters.step), true);
   const fs::path weights = directory.temporary_path() / "state.safetensors";
   WriteTensors(weights, {tensors.begin(), tensors.end()}, at::kFloat);
-  const nlohmann::ordered_json json = {{"format", kFormat},
-                                       {"step", state.counters.step},
-                                       {"updates", state.counters.updates},
-                                       {"skipped", state.counters.skipped},
-                                       {"row", state.cursor.row},
-                                       {"epoch", state.cursor.epoch},
-                                       {"rows", state.rows},
-                                       {"tokens", state.tokens},
-                                       {"seconds", state.seconds},
-                                       {"state_sha256", Sha256HexOfFile(weights)}};
+  nlohmann::ordered_json json = {{"format", kFormat},
+                                 {"step", state.counters.step},
+                                 {"updates", state.counters.updates},
+                                 {"skipped", state.counters.skipped},
+                                 {"row", state.cursor.row},
+                                 {"epoch", state.cursor.epoch},
+                                 {"rows", state.rows},
+                                 {"tokens", state.tokens},
+                                 {"seconds", state.seconds},
+                                 {"state_sha256", Sha256HexOfFile(weights)}};
+  for (const OptimizerCounters& side : state.sides) {
+    json["sides"].push_back({{"step", side.step}, {"updates", side.updates}, {"skipped", side.skipped}});
+  }
+  if (!state.began_with.empty()) json["began_with"] = state.began_with;
   WriteFileAtomically(directory.temporary_path() / "state.json", json.dump(2) + "\n");
   WriteFileAtomically(directory.temporary_path() / "recipe.yaml", recipe);
   directory.Commit();
@@ -147,13 +170,7 @@ RunState LoadCheckpoint(const fs::path& checkpoint, std::span<const NamedTensor>
   for (size_t i = 0; i < views.size(); ++i) {
     std::memcpy(tensors[i].tensor.mutable_data_ptr<float>(), views[i]->bytes.data(), views[i]->bytes.size());
   }
-  return {.counters = {.step = Get<int64_t>(json, "step", checkpoint),
-                       .updates = Get<int64_t>(json, "updates", checkpoint),
-                       .skipped = Get<int64_t>(json, "skipped", checkpoint)},
-          .cursor = {.row = Get<int64_t>(json, "row", checkpoint), .epoch = Get<int64_t>(json, "epoch", checkpoint)},
-          .rows = Get<int64_t>(json, "rows", checkpoint),
-          .tokens = Get<int64_t>(json, "tokens", checkpoint),
-          .seconds = Get<double>(json, "seconds", checkpoint)};
+  return ReadState(json, checkpoint);
 }
 
 }  // namespace nla

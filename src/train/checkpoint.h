@@ -1,5 +1,5 @@
 // Training checkpoints: `<run>/checkpoints/step-N/` with state.safetensors (masters and moments), state.json (counters,
-// place in the data) and recipe.yaml. Each appears whole or not at all. The final model is sft/output.h's.
+// place in the data) and recipe.yaml. Each appears whole or not at all. The final model is output.h's.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,10 @@ struct RunState {
   int64_t rows = 0;  // trained on so far
   int64_t tokens = 0;
   double seconds = 0;  // training time so far, without evaluation and saving
+  // Of a run with two optimisers, the verbalizer's and the reconstructor's: what each counted. counters.step is the
+  // run's own then.
+  std::vector<OptimizerCounters> sides = {};
+  std::string began_with = {};  // hash of the weights that such a run began with: its reference policy
 };
 
 inline constexpr int kCheckpointsKept = 2;

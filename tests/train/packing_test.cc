@@ -1,5 +1,5 @@
 // Shared prefixes, packed rows and micro-batches on ids.
-#include "train/sft/packing.h"
+#include "train/packing.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@ namespace {
 
 using Ids = std::vector<TokenId>;
 
-std::vector<Sequence> Views(const std::vector<Ids>& all) { return {all.begin(), all.end()}; }
+std::vector<IdSequence> Views(const std::vector<Ids>& all) { return {all.begin(), all.end()}; }
 
 TEST(SharedPrefix, IsCommonLimitedAndLeavesARow) {
   EXPECT_EQ(SharedPrefix(Views({{1, 2, 3, 4}, {1, 2, 9, 4}}), 100), 2);

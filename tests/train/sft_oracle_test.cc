@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "model/tensor_io.h"
-#include "train/sft/ar_trainer.h"
+#include "train/ar_trainer.h"
 #include "train/sft/av_trainer.h"
 #include "weights/safetensors.h"
 

@@ -6,8 +6,8 @@
 #include "model/tensor_io.h"
 #include "nla/metrics.h"
 #include "nla/prompt.h"
-#include "train/sft/output.h"
-#include "train/sft/row_checks.h"
+#include "train/output.h"
+#include "train/row_checks.h"
 #include "train/sft/scale.h"
 
 namespace nla {
@@ -67,7 +67,8 @@ void ArTask::WriteModel(const std::filesystem::path& directory, const nlohmann::
   ArSftOptions options = options_;
   ModelSidecar sidecar = SidecarOf(model_, Fields(options), evaluation);
   sidecar.mse_scale = ParseScale(options_.mse_scale, "mse_scale");
-  WriteTrainedModel(directory, {model_, trainer_.optimizer(), ChooseDType(options_.train.store_dtype)}, sidecar);
+  WriteTrainedModel(directory, TrainedOf(model_, trainer_.optimizer(), ChooseDType(options_.train.store_dtype)),
+                    sidecar);
 }
 
 }  // namespace nla

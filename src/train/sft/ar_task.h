@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "train/ar_trainer.h"
 #include "train/options.h"
-#include "train/sft/ar_trainer.h"
 #include "train/sft/role_model.h"
 #include "train/sft/task.h"
 

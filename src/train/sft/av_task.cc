@@ -9,8 +9,8 @@
 #include "base/fail.h"
 #include "model/tensor_io.h"
 #include "train/batch_source.h"
-#include "train/sft/output.h"
-#include "train/sft/row_checks.h"
+#include "train/output.h"
+#include "train/row_checks.h"
 #include "train/sft/scale.h"
 
 namespace nla {
@@ -135,7 +135,8 @@ void AvTask::WriteModel(const std::filesystem::path& directory, const nlohmann::
   ModelSidecar sidecar = SidecarOf(model_, Fields(options), evaluation);
   sidecar.injection_scale = ParseScale(options_.injection_scale, "injection_scale");
   sidecar.injection_rule = ParseRule(options_.injection_rule);
-  WriteTrainedModel(directory, {model_, trainer_.optimizer(), ChooseDType(options_.train.store_dtype)}, sidecar);
+  WriteTrainedModel(directory, TrainedOf(model_, trainer_.optimizer(), ChooseDType(options_.train.store_dtype)),
+                    sidecar);
 }
 
 }  // namespace nla

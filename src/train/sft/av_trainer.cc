@@ -11,8 +11,8 @@
 
 #include "base/fail.h"
 #include "model/ops/cross_entropy.h"
-#include "train/sft/host_tensors.h"
-#include "train/sft/packing.h"
+#include "train/host_tensors.h"
+#include "train/packing.h"
 
 namespace nla {
 namespace {
@@ -28,9 +28,9 @@ std::vector<TokenId> InputIds(const AvExample& example) {
 
 struct Inputs {
   std::vector<std::vector<TokenId>> ids;
-  std::vector<Sequence> sequences;  // views of ids
-  int64_t prefix = 0;               // shared rows before every site
-  int64_t targets = 0;              // response tokens
+  std::vector<IdSequence> sequences;  // views of ids
+  int64_t prefix = 0;                 // shared rows before every site
+  int64_t targets = 0;                // response tokens
 };
 
 Inputs InputsOf(std::span<const AvExample> examples) {
@@ -61,7 +61,7 @@ at::Tensor AvTrainer::SumLoss(std::span<const AvExample> examples, std::span<con
                               int64_t prefix) const {
   std::vector<std::vector<TokenId>> ids;
   for (const size_t index : chosen) ids.push_back(InputIds(examples[index]));
-  const std::vector<Sequence> sequences(ids.begin(), ids.end());
+  const std::vector<IdSequence> sequences(ids.begin(), ids.end());
   const PackedIds packed = PackSequences(sequences, prefix);
   std::vector<int64_t> sites, predicting, targets;
   std::vector<std::span<const float>> activations;
@@ -86,7 +86,7 @@ BatchLoss AvTrainer::Accumulate(std::span<const AvExample> examples) {
   const Inputs inputs = InputsOf(examples);
   BatchLoss batch;
   batch.rows = static_cast<int64_t>(examples.size());
-  for (const Sequence& sequence : inputs.sequences) batch.tokens += static_cast<int64_t>(sequence.size()) + 1;
+  for (const IdSequence& sequence : inputs.sequences) batch.tokens += static_cast<int64_t>(sequence.size()) + 1;
   at::Tensor total = at::zeros({}, at::kDouble);
   for (const std::vector<size_t>& chosen : MicroBatches(inputs.sequences, inputs.prefix, options_.micro_rows)) {
     const at::Tensor loss = SumLoss(examples, chosen, inputs.prefix) / static_cast<double>(inputs.targets);

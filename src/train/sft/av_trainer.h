@@ -7,8 +7,8 @@
 
 #include "model/decoder.h"
 #include "nla/injection.h"
+#include "train/batch_loss.h"
 #include "train/optimizer.h"
-#include "train/sft/batch_loss.h"
 
 namespace nla {
 

@@ -20,8 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-constexpr const char* kRunFiles[] = {"recipe.yaml", "metrics.jsonl", "checkpoints", kFinalName};
-
 class Loop {
  public:
   explicit Loop(const LoopInput& input)
@@ -156,26 +154,6 @@ class Loop {
 };
 
 }  // namespace
-
-void CheckRunDirectory(const std::filesystem::path& run, StartMode mode) {
-  bool has_run = false;
-  for (const char* name : kRunFiles) has_run |= fs::exists(run / name);
-  if (mode == StartMode::kFresh && has_run) {
-    FailUsage({.where = run.string(),
-               .what = fs::exists(run / kFinalName) ? "holds a finished run" : "holds an unfinished run",
-               .mend = "Go on with --resume, start over with --replace, or name another out"});
-  }
-  if (mode == StartMode::kResume && !has_run) {
-    FailUsage({.where = run.string(), .what = "there is no run to resume", .mend = "Leave out --resume"});
-  }
-}
-
-void PrepareRunDirectory(const std::filesystem::path& run, StartMode mode) {
-  if (mode == StartMode::kReplace) {
-    for (const char* name : kRunFiles) fs::remove_all(run / name);
-  }
-  fs::create_directories(run);
-}
 
 LoopResult RunLoop(const LoopInput& input) { return Loop(input).Run(); }
 

@@ -8,17 +8,10 @@
 
 #include "train/batch_source.h"
 #include "train/options.h"
+#include "train/run_directory.h"
 #include "train/sft/task.h"
 
 namespace nla {
-
-// The run directory: recipe.yaml, metrics.jsonl, checkpoints/, and final/ when the run is done.
-inline constexpr const char* kFinalName = "final";
-
-// Refuses a directory with an earlier run for kFresh, and one without for kResume. To be called before anything long.
-void CheckRunDirectory(const std::filesystem::path& run, StartMode mode);
-// Makes the directory; for kReplace the earlier run is removed. To be called when the inputs have proved sound.
-void PrepareRunDirectory(const std::filesystem::path& run, StartMode mode);
 
 struct LoopResult {
   int64_t steps = 0;

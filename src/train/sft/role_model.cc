@@ -106,6 +106,37 @@ DatasetSidecar ReadTrainingSidecar(const TrainOptions& options, Role role) {
   return sidecar;
 }
 
+TrainedModel TrainedOf(const RoleModel& model, const Optimizer& optimizer, at::ScalarType store) {
+  return {.decoder = model.decoder,
+          .optimizer = optimizer,
+          .base_model = model.dataset.base_model,
+          .text_side = model.weights,
+          .store = store};
+}
+
+ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const nlohmann::ordered_json& evaluation) {
+  const DatasetSidecar& dataset = model.dataset;
+  ModelSidecar sidecar;
+  sidecar.role = model.role;
+  sidecar.stage = dataset.stage;
+  sidecar.base_checkpoint = dataset.base_model;
+  sidecar.d_model = dataset.d_model;
+  sidecar.tokens = dataset.tokens;
+  sidecar.actor_template = dataset.actor_template;
+  sidecar.critic_template = dataset.critic_template;
+  sidecar.layer = model.layer;
+  sidecar.trained_on = {dataset.dataset_id};
+  if (!model.init.empty()) sidecar.parent_checkpoints = {model.init.string()};
+  sidecar.created_by = fmt::format("nla train {}", model.role == Role::kActor ? "av" : "ar");
+  sidecar.base_weights_hash = model.base_weights_hash;
+  sidecar.tokenizer_hash = model.tokenizer.hash();
+  const std::string chat_date = FindExtra(dataset, kChatDateFact);
+  if (!chat_date.empty()) sidecar.extra.emplace_back(kChatDateFact, chat_date);
+  for (const Field& field : options) sidecar.training.emplace_back(field.name, ValueText(field));
+  for (const auto& [name, value] : evaluation.items()) sidecar.extra.emplace_back("heldout." + name, value.dump());
+  return sidecar;
+}
+
 RoleModel LoadRoleModel(const TrainOptions& options, Role role) {
   const fs::path init = options.init;
   const bool whole_init = !init.empty() && !HasAdapters(init);

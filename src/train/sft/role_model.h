@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "nla/sidecar.h"
 #include "text/tokenizer.h"
 #include "train/options.h"
+#include "train/output.h"
 #include "weights/checkpoint.h"
 
 namespace nla {
@@ -30,6 +32,11 @@ struct RoleModel {
 // `options.dtype` is "fp32" or "bf16" by now, or "auto". Weights or a tokenizer that the dataset was not made with are
 // refused, where its sidecar tells.
 RoleModel LoadRoleModel(const TrainOptions& options, Role role);
+
+// The model as output.h writes it.
+TrainedModel TrainedOf(const RoleModel& model, const Optimizer& optimizer, at::ScalarType store);
+// The sidecar's facts that both roles share: dataset, templates, tokens, the options as `training`, the evaluation.
+ModelSidecar SidecarOf(const RoleModel& model, const FieldList& options, const nlohmann::ordered_json& evaluation);
 
 // Reads and checks the sidecar of a training dataset of the role; K by `options.layer`.
 DatasetSidecar ReadTrainingSidecar(const TrainOptions& options, Role role);

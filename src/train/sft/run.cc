@@ -2,12 +2,7 @@
 #include "train/sft/run.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
-
-#include "base/fail.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "model/tensor_io.h"
 
@@ -18,33 +13,16 @@ namespace {
 constexpr std::string_view kMayChange[] = {"out",        "steps",     "epochs",  "eval_every",          "eval_rows",
                                            "save_every", "log_every", "heldout", "train_seconds_limit", "store_dtype"};
 
-// Refuses to continue a run whose recipe said otherwise: the result would be of neither recipe.
-template <typename Options>
-void CheckSameRecipe(Options& options) {
-  const std::optional<fs::path> checkpoint = NewestCheckpoint(options.train.out);
-  if (!checkpoint) return;
-  Options before;
-  LoadYaml(Fields(before), *checkpoint / "recipe.yaml");
-  std::vector<std::string> changed = DifferingFields(Fields(options), Fields(before));
-  std::erase_if(changed, [](const std::string& name) {
-    return std::find(std::begin(kMayChange), std::end(kMayChange), name) != std::end(kMayChange);
-  });
-  if (!changed.empty()) {
-    FailUsage({.where = (*checkpoint / "recipe.yaml").string(),
-               .what = fmt::format("the run began with another value of {}", fmt::join(changed, ", ")),
-               .mend = "Resume with the same recipe, or start over with --replace"});
-  }
-}
-
-std::string NameOfDType(at::ScalarType dtype) { return dtype == at::kBFloat16 ? "bf16" : "fp32"; }
-
 template <typename Task, typename Options>
 LoopResult Train(Options& options, StartMode mode, Role role) {
   TrainOptions& train = options.train;
   // "auto" is settled first: the recipe on disk says what was done, and a resumed run must do the same.
   train.dtype = NameOfDType(ChooseDType(train.dtype));
   CheckRunDirectory(train.out, mode);
-  if (mode == StartMode::kResume) CheckSameRecipe(options);
+  if (mode == StartMode::kResume) {
+    Options before;
+    CheckSameRecipe(train.out, {Fields(options), Fields(before)}, kMayChange);
+  }
   RoleModel model = LoadRoleModel(train, role);
   const HeldOutRule rule{.fraction = train.heldout.empty() ? train.heldout_fraction : 0, .seed = train.seed};
   const std::vector<ActivationRow> heldout = HeldOutRows(train.dataset, train.heldout, rule, train.eval_rows);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "data/activation_row.h"
+#include "train/batch_loss.h"
 #include "train/optimizer.h"
-#include "train/sft/batch_loss.h"
 
 namespace nla {
 

@@ -1,5 +1,5 @@
 // Checks of training rows.
-#include "train/sft/row_checks.h"
+#include "train/row_checks.h"
 
 #include <fmt/format.h>
 

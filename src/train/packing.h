@@ -11,7 +11,7 @@
 
 namespace nla {
 
-using Sequence = std::span<const TokenId>;
+using IdSequence = std::span<const TokenId>;
 
 struct PackedIds {
   PackedBatch batch;
@@ -25,12 +25,12 @@ struct PackedIds {
 };
 
 // Length of the beginning that all sequences share, at most `longest`, and shorter than every sequence.
-int64_t SharedPrefix(std::span<const Sequence> sequences, int64_t longest);
+int64_t SharedPrefix(std::span<const IdSequence> sequences, int64_t longest);
 
-PackedIds PackSequences(std::span<const Sequence> sequences, int64_t prefix);
+PackedIds PackSequences(std::span<const IdSequence> sequences, int64_t prefix);
 
 // Indices of the sequences, ordered by length and cut into groups of at most `max_rows` packed rows (a group has at
 // least one sequence). Similar lengths together keep the padded views of attention small.
-std::vector<std::vector<size_t>> MicroBatches(std::span<const Sequence> sequences, int64_t prefix, int64_t max_rows);
+std::vector<std::vector<size_t>> MicroBatches(std::span<const IdSequence> sequences, int64_t prefix, int64_t max_rows);
 
 }  // namespace nla

@@ -1,5 +1,5 @@
 // Copies of host arrays as tensors.
-#include "train/sft/host_tensors.h"
+#include "train/host_tensors.h"
 
 #include <ATen/ops/empty.h>
 

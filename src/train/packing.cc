@@ -1,5 +1,5 @@
 // Packing of id sequences.
-#include "train/sft/packing.h"
+#include "train/packing.h"
 
 #include <algorithm>
 #include <numeric>
@@ -8,10 +8,10 @@
 
 namespace nla {
 
-int64_t SharedPrefix(std::span<const Sequence> sequences, int64_t longest) {
+int64_t SharedPrefix(std::span<const IdSequence> sequences, int64_t longest) {
   NLA_CHECK(!sequences.empty());
-  const Sequence first = sequences[0];
-  for (const Sequence& sequence : sequences) {
+  const IdSequence first = sequences[0];
+  for (const IdSequence& sequence : sequences) {
     const int64_t most = std::min<int64_t>(longest, static_cast<int64_t>(sequence.size()) - 1);
     NLA_CHECK(most >= 0);
     longest = std::mismatch(sequence.begin(), sequence.begin() + most, first.begin()).first - sequence.begin();
@@ -19,11 +19,11 @@ int64_t SharedPrefix(std::span<const Sequence> sequences, int64_t longest) {
   return longest;
 }
 
-PackedIds PackSequences(std::span<const Sequence> sequences, int64_t prefix) {
+PackedIds PackSequences(std::span<const IdSequence> sequences, int64_t prefix) {
   PackedIds packed;
   packed.batch.prefix = prefix;
   packed.ids.assign(sequences[0].begin(), sequences[0].begin() + prefix);
-  for (const Sequence& sequence : sequences) {
+  for (const IdSequence& sequence : sequences) {
     packed.starts.push_back(static_cast<int64_t>(packed.ids.size()));
     packed.batch.lengths.push_back(static_cast<int64_t>(sequence.size()) - prefix);
     packed.ids.insert(packed.ids.end(), sequence.begin() + prefix, sequence.end());
@@ -31,7 +31,7 @@ PackedIds PackSequences(std::span<const Sequence> sequences, int64_t prefix) {
   return packed;
 }
 
-std::vector<std::vector<size_t>> MicroBatches(std::span<const Sequence> sequences, int64_t prefix, int64_t max_rows) {
+std::vector<std::vector<size_t>> MicroBatches(std::span<const IdSequence> sequences, int64_t prefix, int64_t max_rows) {
   std::vector<size_t> order(sequences.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),

@@ -1,5 +1,5 @@
 // The reconstructor's training step.
-#include "train/sft/ar_trainer.h"
+#include "train/ar_trainer.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -12,8 +12,8 @@
 #include <limits>
 
 #include "base/fail.h"
-#include "train/sft/host_tensors.h"
-#include "train/sft/packing.h"
+#include "train/host_tensors.h"
+#include "train/packing.h"
 
 namespace nla {
 namespace {
@@ -25,9 +25,9 @@ std::vector<NamedTensor> TrainedTensors(const ArTrainer::Model& model) {
   return tensors;
 }
 
-std::vector<Sequence> SequencesOf(std::span<const ArExample> examples) {
+std::vector<IdSequence> SequencesOf(std::span<const ArExample> examples) {
   NLA_CHECK(!examples.empty());
-  std::vector<Sequence> sequences;
+  std::vector<IdSequence> sequences;
   for (const ArExample& example : examples) {
     NLA_CHECK(!example.prompt.empty());
     sequences.emplace_back(example.prompt);
@@ -53,7 +53,7 @@ ArTrainer::ArTrainer(const Model& model, const ArTrainerOptions& options, const 
 }
 
 at::Tensor ArTrainer::PredictRows(std::span<const ArExample> examples, std::span<const size_t> chosen) const {
-  std::vector<Sequence> sequences;
+  std::vector<IdSequence> sequences;
   for (const size_t index : chosen) sequences.emplace_back(examples[index].prompt);
   const PackedIds packed = PackSequences(sequences, SharedPrefix(sequences, kNoLimit));
   std::vector<int64_t> last;
@@ -64,11 +64,13 @@ at::Tensor ArTrainer::PredictRows(std::span<const ArExample> examples, std::span
   return at::linear(at::index_select(hidden_TD, 0, IndexTensor(last)), model_.value_head);
 }
 
-BatchLoss ArTrainer::Accumulate(std::span<const ArExample> examples) {
-  const std::vector<Sequence> sequences = SequencesOf(examples);
-  BatchLoss batch;
+ArTrainer::Scored ArTrainer::Score(std::span<const ArExample> examples) {
+  const std::vector<IdSequence> sequences = SequencesOf(examples);
+  Scored scored;
+  scored.predicted_BD = at::empty({static_cast<int64_t>(examples.size()), model_.value_head.size(0)}, at::kFloat);
+  BatchLoss& batch = scored.batch;
   batch.rows = static_cast<int64_t>(examples.size());
-  for (const Sequence& sequence : sequences) batch.tokens += static_cast<int64_t>(sequence.size());
+  for (const IdSequence& sequence : sequences) batch.tokens += static_cast<int64_t>(sequence.size());
   const int64_t prefix = SharedPrefix(sequences, kNoLimit);
   at::Tensor total = at::zeros({}, at::kDouble);
   for (const std::vector<size_t>& chosen : MicroBatches(sequences, prefix, options_.micro_rows)) {
@@ -77,14 +79,16 @@ BatchLoss ArTrainer::Accumulate(std::span<const ArExample> examples) {
     for (const size_t index : chosen) targets.emplace_back(examples[index].activation);
     const at::Tensor gold_BD = RowsTensor(targets);
     const std::optional<double> scale = options_.mse_scale.Resolve(gold_BD.size(1));
-    const at::Tensor difference_BD = Scaled(PredictRows(examples, chosen), scale) - Scaled(gold_BD, scale);
+    const at::Tensor predicted_BD = PredictRows(examples, chosen);
+    const at::Tensor difference_BD = Scaled(predicted_BD, scale) - Scaled(gold_BD, scale);
     const at::Tensor loss = difference_BD.square().sum() / static_cast<double>(batch.rows * gold_BD.size(1));
     loss.backward();
     optimizer_.CollectGradients();
     total += loss.detach();
+    scored.predicted_BD.index_copy_(0, IndexTensor({chosen.begin(), chosen.end()}), predicted_BD.detach());
   }
   batch.loss = total.item<double>();
-  return batch;
+  return scored;
 }
 
 TrainStep ArTrainer::Step(std::span<const ArExample> examples) {
@@ -94,7 +98,7 @@ TrainStep ArTrainer::Step(std::span<const ArExample> examples) {
 
 at::Tensor ArTrainer::Predict(std::span<const ArExample> examples) const {
   const at::NoGradGuard no_grad;
-  const std::vector<Sequence> sequences = SequencesOf(examples);
+  const std::vector<IdSequence> sequences = SequencesOf(examples);
   at::Tensor predicted_BD = at::empty({static_cast<int64_t>(examples.size()), model_.value_head.size(0)}, at::kFloat);
   for (const std::vector<size_t>& chosen :
        MicroBatches(sequences, SharedPrefix(sequences, kNoLimit), options_.micro_rows)) {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "data/activation_row.h"
-#include "train/sft/role_model.h"
+#include "data/dataset_sidecar.h"
 
 namespace nla {
 

@@ -1,5 +1,5 @@
-// Supervised training of the reconstructor: a prompt that holds an explanation in, the activation's direction out.
-// Works on ids; rows become ids in ar_task.h.
+// Training of the reconstructor by regression: a prompt that holds an explanation in, the activation's direction out.
+// Works on ids; rows become ids in sft/ar_task.h, rollouts in grpo/scoring.h.
 #pragma once
 
 #include <span>
@@ -7,8 +7,8 @@
 
 #include "model/decoder.h"
 #include "nla/sidecar.h"
+#include "train/batch_loss.h"
 #include "train/optimizer.h"
-#include "train/sft/batch_loss.h"
 
 namespace nla {
 
@@ -35,7 +35,13 @@ class ArTrainer {
             int64_t total_steps);
 
   // Mean over rows of the mean over D of (p − g)², p and g at norm mse_scale; gradients are left in optimizer().
-  BatchLoss Accumulate(std::span<const ArExample> examples);
+  BatchLoss Accumulate(std::span<const ArExample> examples) { return Score(examples).batch; }
+  struct Scored {
+    BatchLoss batch;
+    at::Tensor predicted_BD;  // raw predictions in the order of the examples, without gradients
+  };
+  // The same, with the predictions that the loss was taken of.
+  Scored Score(std::span<const ArExample> examples);
   TrainStep Step(std::span<const ArExample> examples);
   // Raw predictions [n, D] in the order of the examples, without gradients.
   at::Tensor Predict(std::span<const ArExample> examples) const;
