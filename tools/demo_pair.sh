@@ -58,6 +58,9 @@ build av_sft "$data/av_sft_explained.parquet" "$data/av_sft_ordered.parquet"
 build ar_sft "$data/ar_sft_explained.parquet" "$data/ar_sft_ordered.parquet"
 "$nla" shuffle --input "$data/av_sft_ordered.parquet" --out "$data/av_sft.parquet" --seed 1
 "$nla" shuffle --input "$data/ar_sft_ordered.parquet" --out "$data/ar_sft.parquet" --seed 1
+# Rows that neither side was trained on, for `nla train rl recipes/demo.yaml`.
+build rl "$data/rl_raw.parquet" "$data/rl_ordered.parquet"
+"$nla" shuffle --input "$data/rl_ordered.parquet" --out "$data/rl.parquet" --seed 1
 
 # train ROLE RUN [--set …]: one run of the recipe's section, taken up again where it stopped.
 train() {

@@ -1,13 +1,16 @@
-// `nla train av` and `nla train ar`: supervised training by a recipe.
+// `nla train av`, `nla train ar`: supervised training by a recipe; `nla train rl`: reinforcement learning of a pair.
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "net/hub.h"
+#include "train/grpo/run.h"
+#include "train/run_directory.h"
 #include "train/sft/run.h"
 
 namespace nla::cli {
@@ -48,35 +51,76 @@ void Print(const LoopResult& result, const CommonOptions& common) {
   fmt::print("{}\n", result.model.string());
 }
 
+void Print(const RlResult& result, const CommonOptions& common) {
+  if (common.json) {
+    PrintJson({{"steps", result.steps},
+               {"rows", result.rows},
+               {"skipped_steps", result.skipped_steps},
+               {"seconds", result.seconds},
+               {"reward", result.last_reward},
+               {"stopped_by", result.stopped_by},
+               {"heldout", result.evaluation},
+               {"best_step", result.best_step},
+               {"best_fve_raw_variance", result.best_fve},
+               {"pair", result.pair.string()}});
+    return;
+  }
+  fmt::print("{} steps, {} rows in {:.0f} s of training, {} steps skipped, ended by {}\n", result.steps, result.rows,
+             result.seconds, result.skipped_steps, result.stopped_by);
+  for (const auto& [name, value] : result.evaluation.items()) fmt::print("held out: {} {}\n", name, value.dump());
+  if (result.best_step >= 0) {
+    fmt::print("best held-out FVE (raw variance) {:.4f} after step {}: {}\n", result.best_fve, result.best_step,
+               (result.pair.parent_path() / kBestName).string());
+  }
+  fmt::print("{}\n", result.pair.string());
+}
+
 // What `nla train ROLE` needs of a role.
-template <typename Options>
+template <typename Options, typename Result>
 struct RoleCommand {
   std::string name, section, summary;
-  LoopResult (*train)(Options, StartMode);
+  std::string assignment;  // an example for --set
+  Result (*train)(Options, StartMode);
+};
+
+// Where a role's options keep the models that may come from the hub, the number type and the seed.
+struct CommonFields {
+  std::vector<std::string*> models;
+  std::string* dtype;
+  int64_t* seed;
 };
 
 template <typename Options>
-void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options>& role) {
+CommonFields CommonFieldsOf(Options& options) {
+  TrainOptions& train = options.train;
+  return {{&train.base_model, &train.init}, &train.dtype, &train.seed};
+}
+
+CommonFields CommonFieldsOf(RlOptions& options) {
+  return {{&options.pair, &options.base_model}, &options.dtype, &options.seed};
+}
+
+template <typename Options, typename Result>
+void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, Result>& role) {
   auto arguments = std::make_shared<TrainArguments>();
   auto options = std::make_shared<Options>();
   Command command = AddCommand(parent, common, role.name, role.summary,
-                               fmt::format("nla train {} recipe.yaml --set {}.lr=1e-4", role.name, role.section));
+                               fmt::format("nla train {} recipe.yaml --set {}", role.name, role.assignment));
   command.AddOption("recipe", arguments->recipe, fmt::format("YAML file with the section {}", role.section)).Required();
-  command.AddOption("--set", arguments->assignments, fmt::format("change a field: {}.lr=1e-4", role.section))
-      .TypeName("KEY=VALUE");
+  command.AddOption("--set", arguments->assignments, "change a field: " + role.assignment).TypeName("KEY=VALUE");
   const Option resume =
       command.AddFlag("--resume", arguments->resume, "go on from the newest checkpoint in the run directory");
   command.AddFlag("--replace", arguments->replace, "lose the run that is in the run directory").NotWith(resume);
   command.AddToFooter("Fields of " + role.section + " (default):\n" + HelpText(Fields(*options)));
   command.OnRun([=, &common] {
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
-    for (std::string* model : {&options->train.base_model, &options->train.init})
-      *model = ResolveModel(*model).string();
+    const CommonFields fields = CommonFieldsOf(*options);
+    for (std::string* model : fields.models) *model = ResolveModel(*model).string();
     SetUpCompute(common);
     KeepFreedMemory();
     // The common options speak for the recipe only where they were given.
-    if (command.option("--dtype").given()) options->train.dtype = common.dtype;
-    if (command.option("--seed").given()) options->train.seed = static_cast<int64_t>(common.seed);
+    if (command.option("--dtype").given()) *fields.dtype = common.dtype;
+    if (command.option("--seed").given()) *fields.seed = static_cast<int64_t>(common.seed);
     Print(role.train(*options, arguments->mode()), common);
   });
 }
@@ -84,19 +128,30 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options>& 
 }  // namespace
 
 void AddTrain(Command root, CommonOptions& common) {
-  Command train = root.AddSubcommand("train", "Train a verbalizer (av) or a reconstructor (ar) by a recipe");
+  Command train =
+      root.AddSubcommand("train", "Train a verbalizer (av), a reconstructor (ar), or both sides of a pair (rl)");
   train.RequireSubcommand();
-  AddRole<AvSftOptions>(train, common,
-                        {.name = "av",
-                         .section = "train_av",
-                         .summary = "Train the verbalizer: activation in the prompt, cross-entropy on the explanation",
-                         .train = TrainAv});
-  AddRole<ArSftOptions>(
+  AddRole<AvSftOptions, LoopResult>(
+      train, common,
+      {.name = "av",
+       .section = "train_av",
+       .summary = "Train the verbalizer: activation in the prompt, cross-entropy on the explanation",
+       .assignment = "train_av.lr=1e-4",
+       .train = TrainAv});
+  AddRole<ArSftOptions, LoopResult>(
       train, common,
       {.name = "ar",
        .section = "train_ar",
        .summary = "Train the reconstructor: explanation in the prompt, the activation's direction out",
+       .assignment = "train_ar.lr=1e-4",
        .train = TrainAr});
+  AddRole<RlOptions, RlResult>(
+      train, common,
+      {.name = "rl",
+       .section = "train_rl",
+       .summary = "Train a pair on its own round trips: replies that the reconstructor reads better become likelier",
+       .assignment = "train_rl.av.lr=2e-5",
+       .train = TrainRl});
 }
 
 }  // namespace nla::cli

@@ -9,7 +9,10 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "nla/sidecar.h"
 #include "train/checkpoint.h"
+#include "train/grpo/run.h"
+#include "train/run_directory.h"
 #include "train/sft/run.h"
 
 namespace nla {
@@ -39,7 +42,19 @@ void CheckSection(const fs::path& recipe, const std::string& section, Inspection
   AddPlace(prefix + "out", options.train.out, out);
 }
 
-constexpr Section kSections[] = {{"train_av", CheckSection<AvSftOptions>}, {"train_ar", CheckSection<ArSftOptions>}};
+void CheckRlSection(const fs::path& recipe, const std::string& section, Inspection& out) {
+  RlOptions options;
+  LoadYaml(Fields(options), recipe, section);
+  CheckOptions(options);
+  const std::string prefix = section.empty() ? "" : section + ".";
+  AddPlace(prefix + "pair", options.pair, out);
+  AddPlace(prefix + "dataset", options.dataset, out);
+  AddPlace(prefix + "heldout", options.heldout, out);
+  AddPlace(prefix + "out", options.out, out);
+}
+
+constexpr Section kSections[] = {
+    {"train_av", CheckSection<AvSftOptions>}, {"train_ar", CheckSection<ArSftOptions>}, {"train_rl", CheckRlSection}};
 
 YAML::Node ReadYaml(const fs::path& path) {
   try {
@@ -77,7 +92,7 @@ void InspectRecipe(const InspectSubject& subject, Inspection& out) {
     if (!any) {
       Fail({.where = subject.path.string(),
             .what = "has no section that training reads",
-            .wanted = "train_av or train_ar"});
+            .wanted = "train_av, train_ar or train_rl"});
     }
   });
 }
@@ -100,9 +115,11 @@ void AddMetrics(const fs::path& path, Inspection& out) {
     auto parsed = nlohmann::ordered_json::parse(line, nullptr, false);
     broken = !parsed.is_object();
     if (broken) continue;
-    (parsed.value("kind", nlohmann::ordered_json()) == "eval" ? eval : step) = std::move(parsed);
+    const auto kind = parsed.value("kind", nlohmann::ordered_json());
+    if (kind == "eval") eval = std::move(parsed);
+    if (kind == "step") step = std::move(parsed);
   }
-  for (const char* name : {"step", "loss", "lr", "seconds"}) {
+  for (const char* name : {"step", "loss", "lr", "reward", "extraction_rate", "kl", "seconds"}) {
     if (step.contains(name)) out.Fact(fmt::format("last step: {}", name), step[name].dump());
   }
   for (const auto& [name, value] : eval.items()) {
@@ -110,12 +127,27 @@ void AddMetrics(const fs::path& path, Inspection& out) {
   }
 }
 
+// The step and the figure that a run's best pair was kept for.
+std::string BestOf(const fs::path& pair) {
+  const ModelSidecar sidecar = ReadModelSidecar(pair / "av");
+  std::string step = "?";
+  std::string fve = "?";
+  for (const auto& [name, value] : sidecar.training) {
+    if (name == "step") step = value;
+  }
+  for (const auto& [name, value] : sidecar.extra) {
+    if (name == "heldout.fve_raw_variance") fve = value;
+  }
+  return fmt::format("best/ has the pair after step {}: fve_raw_variance {}", step, fve);
+}
+
 void InspectRun(const InspectSubject& subject, Inspection& out) {
   const fs::path& run = subject.path;
   out.Try([&] {
     const YAML::Node recipe = ReadYaml(run / "recipe.yaml");
-    for (const char* name : {"base_model", "dataset"}) {
-      if (recipe.IsMap() && recipe[name]) out.Fact(name, recipe[name].as<std::string>(""));
+    for (const char* name : {"base_model", "pair", "dataset"}) {
+      const std::string value = recipe.IsMap() && recipe[name] ? recipe[name].as<std::string>("") : "";
+      if (!value.empty()) out.Fact(name, value);
     }
   });
   out.Try([&] { AddMetrics(run / "metrics.jsonl", out); });
@@ -127,8 +159,13 @@ void InspectRun(const InspectSubject& subject, Inspection& out) {
       out.Fact(checkpoint.filename().string(), "sound");
     });
   }
-  const bool done = fs::exists(run / "final" / "nla_meta.yaml");
-  out.Fact("state", done                  ? "finished: the model is in final/"
+  const bool pair = fs::exists(run / kFinalName / "pair.yaml");
+  const bool done = pair || fs::exists(run / kFinalName / "nla_meta.yaml");
+  out.Try([&] {
+    if (fs::exists(run / kBestName / "pair.yaml")) out.Fact("best", BestOf(run / kBestName));
+  });
+  out.Fact("state", pair                  ? "finished: the pair is in final/"
+                    : done                ? "finished: the model is in final/"
                     : checkpoints.empty() ? "stopped before its first checkpoint"
                                           : "unfinished: --resume goes on");
 }
