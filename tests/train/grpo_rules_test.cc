@@ -79,6 +79,10 @@ TEST_F(Rules, WordsThatNoLongerDependOnTheVector) {
   ordered_json later = SoundEvaluation(0.45);
   later["shuffled_gap"] = 0.15;
   EXPECT_THAT(ReasonAfter(options_, {SoundEvaluation(), later}), StartsWith("shuffled: "));
+  ordered_json nothing_to_lose = SoundEvaluation();
+  nothing_to_lose["shuffled_gap"] = 0.01;
+  later["shuffled_gap"] = -0.01;
+  EXPECT_EQ(ReasonAfter(options_, {nothing_to_lose, later}), "");
   later["shuffled_gap"] = 0.25;
   EXPECT_EQ(ReasonAfter(options_, {SoundEvaluation(), later}), "");
 }

@@ -158,6 +158,17 @@ TEST_F(RlRun, FailedRepliesAreLeftOutOfTheReconstructorsBatch) {
   EXPECT_EQ(FieldOf(lines, "step", "policy_loss"), (std::vector<double>{0, 0, 0})) << "equal rewards teach nothing";
 }
 
+TEST_F(RlRun, TrainsInBf16) {
+  RlOptions options = rl_.Options("run");
+  options.dtype = "bf16";
+  options.steps = 3;
+  TrainRl(options, StartMode::kFresh);
+  const auto lines = Metrics("run");
+  EXPECT_LT(FieldOf(lines, "preflight", "logprob_distance").front(), 0.05);
+  EXPECT_EQ(FieldOf(lines, "step", "extraction_rate"), (std::vector<double>{1, 1, 1}));
+  EXPECT_GT(FieldOf(lines, "step", "av_grad_norm").front(), 0);
+}
+
 TEST_F(RlRun, WholeSidesAreTrainedInFull) {
   RlOptions options = rl_.Options("run");
   options.pair = (rl_ / "pair_whole").string();

@@ -10,6 +10,8 @@ namespace {
 
 // A share of FVE below this says nothing.
 constexpr double kLeastFve = 0.05;
+// A pair whose words carried less than this at the start has nothing to lose.
+constexpr double kLeastGap = 0.02;
 
 // JSON writes what is not finite as null.
 std::optional<double> Number(const nlohmann::ordered_json& line, const char* name) {
@@ -103,7 +105,7 @@ void StopRules::ObserveEvaluation(const nlohmann::ordered_json& line) {
     first_ = now;
     return;
   }
-  if (options_.shuffled_gap > 0 && first_->gap > 0 && now.gap < options_.shuffled_gap * first_->gap) {
+  if (options_.shuffled_gap > 0 && first_->gap > kLeastGap && now.gap < options_.shuffled_gap * first_->gap) {
     Stop(
         fmt::format("shuffled: another row's explanation costs {:.4f} in mse, {:.4f} at the start: the words say less "
                     "of their vector",
