@@ -15,20 +15,20 @@ namespace {
 
 constexpr int64_t kChunkRows = 512;
 
-void ExplainChunk(const Verbalizer& verbalizer, std::vector<ActivationRow> rows, const VerbalizeOptions& options,
+void ExplainChunk(const RowExplainer& explainer, std::vector<ActivationRow> rows, const VerbalizeOptions& options,
                   const Parts& parts, int64_t chunk) {
   std::vector<float> activations;
   for (const ActivationRow& row : rows) {
     activations.insert(activations.end(), row.activation.begin(), row.activation.end());
   }
   std::vector<ActivationRow> kept;
-  for (Verbalization& one : verbalizer.Run(activations, options)) {
+  for (Verbalization& one : explainer.run(activations, options)) {
     if (!one.explanation) continue;
     ActivationRow& row = rows[one.index];
     row.explanation = std::move(*one.explanation);
     kept.push_back(std::move(row));
   }
-  ActivationWriter writer(parts.Rows(chunk), RowSchema::kExplained, verbalizer.d_model());
+  ActivationWriter writer(parts.Rows(chunk), RowSchema::kExplained, explainer.sidecar.d_model);
   writer.Append(kept);
   writer.Finish();
   parts.Finish(chunk, {{"rows", static_cast<int64_t>(kept.size())}});
@@ -70,14 +70,14 @@ DatasetSidecar SidecarOf(const std::filesystem::path& input, const CheckedActiva
 
 }  // namespace
 
-ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& rows,
+ExplainRowsResult ExplainRows(const RowExplainer& explainer, CheckedActivations& rows,
                               const ExplainRowsOptions& options) {
   if (options.input == "-") {
     FailUsage({.where = "--out",
                .what = "rows from a pipe cannot be taken up again after a stop, as a Parquet output promises",
                .mend = "Name a file for the activations, or write .jsonl"});
   }
-  const DatasetSidecar source = SidecarOf(options.input, rows, verbalizer.sidecar());
+  const DatasetSidecar source = SidecarOf(options.input, rows, explainer.sidecar);
   if (options.verbalize.samples != 1) FailUsage({.where = "--n", .what = "a file of rows takes one explanation each"});
   const int64_t all = rows.reader.row_count();
   ExplainRowsResult result;
@@ -110,11 +110,11 @@ ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& 
       for (ActivationRow& row : taken) row.activation_layer = source.layer_index;
     }
     VerbalizeOptions verbalize = options.verbalize;
-    verbalize.seed += static_cast<uint64_t>(begin);  // each chunk draws anew, the same on every run
-    ExplainChunk(verbalizer, std::move(taken), verbalize, parts, chunk);
+    verbalize.first_row = begin;
+    ExplainChunk(explainer, std::move(taken), verbalize, parts, chunk);
     progress.Update(end);
   }
-  result.rows_out = Merge(parts, chunks, verbalizer.d_model(), options);
+  result.rows_out = Merge(parts, chunks, explainer.sidecar.d_model, options);
   result.dropped = result.rows_in - result.rows_out;
   DatasetSidecar sidecar = DeriveSidecar(source, {.dataset_id = source.dataset_id + "__verbalized",
                                                   .row_count = result.rows_out,
@@ -123,7 +123,7 @@ ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& 
   sidecar.api_summaries = ApiSummaries{.model = options.verbalizer,
                                        .max_tokens = sampling.max_new_tokens,
                                        .temperature = sampling.temperature,
-                                       .instruction_prompt = verbalizer.sidecar().actor_template};
+                                       .instruction_prompt = explainer.sidecar.actor_template};
   WriteDatasetSidecar(options.output, sidecar);
   parts.Remove();
   return result;

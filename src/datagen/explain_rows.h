@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "nla/activation_input.h"
 #include "nla/verbalizer.h"
@@ -27,8 +30,15 @@ struct ExplainRowsResult {
   int64_t dropped = 0;  // replies without both tags
 };
 
+// Who explains: a verbalizer in this process, or one elsewhere.
+struct RowExplainer {
+  const ModelSidecar& sidecar;  // borrowed
+  // As Verbalizer::Run: all replies in order.
+  std::function<std::vector<Verbalization>(std::span<const float> activations, const VerbalizeOptions& options)> run;
+};
+
 // `rows` is the input, open. Works in `<output>.parts/` and goes on there after a crash or Ctrl-C.
-ExplainRowsResult ExplainRows(const Verbalizer& verbalizer, CheckedActivations& rows,
+ExplainRowsResult ExplainRows(const RowExplainer& explainer, CheckedActivations& rows,
                               const ExplainRowsOptions& options);
 
 }  // namespace nla

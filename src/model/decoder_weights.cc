@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/random.h"
 #include "model/decoder.h"
+#include "model/embedding_rows.h"
 #include "model/tensor_io.h"
 
 namespace nla {
@@ -35,10 +36,7 @@ Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& option
     decoder.Slot(facts) = ToTensor(view, facts.shape, is_norm ? at::kFloat : options.compute, where);
   }
   for (const RopeSpec& rope : spec.ropes) decoder.ropes_.emplace_back(rope, spec.d_head, spec.max_positions);
-  // As transformers does: the factor is a tensor of the weights' dtype.
-  decoder.embedding_scale_ = options.compute == at::kBFloat16
-                                 ? static_cast<float>(c10::BFloat16(static_cast<float>(spec.embedding_scale)))
-                                 : static_cast<float>(spec.embedding_scale);
+  decoder.embedding_scale_ = EmbeddingScale(spec, options.compute);
   return decoder;
 }
 

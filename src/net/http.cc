@@ -236,6 +236,8 @@ HttpResponse Exchange(CURL* curl, const HttpRequest& request, const std::string&
   if (code == CURLE_OK) {
     BeginBody(transfer);
     response.may_retry = MayRetryStatus(response.status);
+    if (response.status == 200 && request.refuses) response.error = request.refuses(response.body);
+    if (!response.error.empty()) response.may_retry = true;
     char* location = nullptr;
     curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
     if (IsRedirect(response.status) && location != nullptr) next = location;
@@ -276,7 +278,7 @@ HttpResponse HttpClient::Run(const std::function<HttpRequest()>& prepare) {
       response.error = fmt::format("answered {} and asks to wait {:.0f} seconds", response.status, *asked);
       return response;
     }
-    const double wait = asked.value_or(Jittered(own_wait));
+    const double wait = std::max(asked.value_or(0), Jittered(own_wait));
     spdlog::info("{}: {}; trying again in {:.1f} s ({} of {})", request.url.substr(0, request.url.find('?')),
                  response.error.empty() ? fmt::format("answered {}", response.status) : response.error, wait, tries + 1,
                  options_.retries);

@@ -31,6 +31,9 @@ struct HttpRequest {
   std::function<void(std::span<const std::byte>)> sink = {};
   // Called with the status and headers of the last answer before its body comes.
   std::function<void(int status, const std::map<std::string, std::string>& headers)> begins = {};
+  // Asked of a whole answer with status 200: why it is of no use although another try may help, or nothing. The reason
+  // becomes the answer's error.
+  std::function<std::string(const std::string& body)> refuses = {};
 };
 
 struct HttpResponse {
@@ -52,7 +55,8 @@ class HttpClient {
 
   // One try, with at most 10 redirects; a redirect from https to http is an error. Ctrl-C throws.
   HttpResponse TryOnce(const HttpRequest& request);
-  // Tries until an answer comes that another try cannot better, or the retries are spent; Retry-After is honoured.
+  // Tries until an answer comes that another try cannot better, or the retries are spent. Waits grow from try to try,
+  // and are at least what Retry-After asks for.
   // `prepare` makes the request of each try anew (a resumed download asks for less).
   HttpResponse Run(const std::function<HttpRequest()>& prepare);
   HttpResponse Run(const HttpRequest& request);

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "model/tensor_io.h"
+#include "nla/role_checks.h"
 
 namespace nla {
 namespace {
@@ -59,15 +60,6 @@ void CheckShape(const RoleSource& source, const ModelSidecar& sidecar, const Che
   }
 }
 
-void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const Tokenizer& tokenizer) {
-  if (sidecar.tokenizer_hash.empty() || sidecar.tokenizer_hash == tokenizer.hash()) return;
-  Fail({.where = (source.directory / "nla_meta.yaml").string() + ": nla_cpp.tokenizer_hash",
-        .what = "was trained with another tokenizer",
-        .found = tokenizer.hash().substr(0, 16) + "… (the tokenizer.json in use)",
-        .wanted = sidecar.tokenizer_hash.substr(0, 16) + "…",
-        .mend = "Use the base model that the pair names"});
-}
-
 void CheckBase(const RoleSource& source, const ModelSidecar& sidecar, const Checkpoint& checkpoint) {
   if (!HasAdapters(source.directory) || sidecar.base_weights_hash.empty()) return;
   const std::string hash = source.base_hash.empty() ? checkpoint.WeightsHash() : source.base_hash;
@@ -100,6 +92,15 @@ void SetChatDate(LanguageModel& model, const ModelSidecar& sidecar) {
 }
 
 }  // namespace
+
+void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const Tokenizer& tokenizer) {
+  if (sidecar.tokenizer_hash.empty() || sidecar.tokenizer_hash == tokenizer.hash()) return;
+  Fail({.where = (source.directory / "nla_meta.yaml").string() + ": nla_cpp.tokenizer_hash",
+        .what = "was trained with another tokenizer",
+        .found = tokenizer.hash().substr(0, 16) + "… (the tokenizer.json in use)",
+        .wanted = sidecar.tokenizer_hash.substr(0, 16) + "…",
+        .mend = "Use the base model that the pair names"});
+}
 
 RoleWeights OpenRole(const RoleSource& source, Role role) {
   ModelSidecar sidecar = ReadModelSidecar(source.directory);

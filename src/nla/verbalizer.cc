@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "engine/reply_seed.h"
 
 namespace nla {
 
@@ -41,9 +42,10 @@ void Verbalizer::Run(std::span<const float> activations, const VerbalizeOptions&
   RunRequests(
       engine, rows * options.samples,
       [&](int64_t i) {
-        return EngineRequest{.prompt_TD = PromptRows(activations.subspan(i / options.samples * d, d)),
-                             .sampling = sampling,
-                             .seed = options.seed * 0x9e3779b97f4a7c15U + static_cast<uint64_t>(i)};
+        return EngineRequest{
+            .prompt_TD = PromptRows(activations.subspan(i / options.samples * d, d)),
+            .sampling = sampling,
+            .seed = ReplySeed(options.seed, options.first_row + i / options.samples, i % options.samples)};
       },
       [&](int64_t i, Reply reply) {
         Verbalization out;

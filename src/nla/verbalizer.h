@@ -17,9 +17,10 @@ namespace nla {
 struct VerbalizeOptions {
   // Greedy by default; 150 new tokens at most, as the releases.
   SamplingOptions sampling = {.temperature = 0, .top_p = 1, .top_k = 0, .max_new_tokens = 150, .stop_ids = {}};
-  int64_t samples = 1;  // explanations of each activation
-  uint64_t seed = 0;    // row i, sample j draws from its own stream
-  int64_t slots = 32;   // sequences in flight
+  int64_t samples = 1;    // explanations of each activation
+  uint64_t seed = 0;      // of all; each reply has its own by ReplySeed
+  int64_t slots = 32;     // sequences in flight
+  int64_t first_row = 0;  // number of the first row in the file: what seeds count by
 };
 
 struct Verbalization {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/fail.h"
+#include "serve/answer_schemas.h"
 #include "serve/generate_request.h"
 #include "serve/http_error.h"
 #include "serve/routes.h"
@@ -27,6 +28,7 @@ HttpResponse ServerInfo(Context& context) {
   info["model_path"] = model.Directory().string();
   info["served_model_name"] = model.id;
   info["weight_version"] = model.Version();
+  if (const std::string hash = model.Hash(); !hash.empty()) info["weights_hash"] = hash;
   info["d_model"] = model.width();
   info["max_total_tokens"] = model.engine->max_tokens();
   info["input_embeds_formats"] = {"input_embeds", "input_embeds_b64_bf16", "input_embeds_bytes"};
@@ -162,7 +164,9 @@ HttpResponse Pause(Context& context, Call& call) {
   return JsonAnswer({{"status", "ok"}, {"message", "generation is paused"}, {"num_paused_requests", halted}});
 }
 
-HttpResponse Continue(Context& context) {
+// Of its body, which has no field, it is only asked that it be one.
+HttpResponse Continue(Context& context, Call& call) {
+  if (!call.request.body.empty()) ParseBody(call.request.body, {});
   for (const ServedModel* model : context.models.all()) model->engine->Continue();
   return JsonAnswer({{"status", "ok"}, {"message", "generation goes on"}});
 }
@@ -203,42 +207,45 @@ OrderedJson Schema() {
 }  // namespace
 
 void AddAdminRoutes(RouteTable& routes, Context& context) {
-  const auto get = [&](const char* path, const char* summary, Rule rule, auto run) {
-    routes.push_back({.methods = {"GET"},
-                      .path = path,
-                      .summary = summary,
-                      .rule = rule,
-                      .body = nullptr,
-                      .run = [&context, run](Call&) { return run(context); }});
+  const auto get = [&](const char* path, const char* summary, const OrderedJson& answer, auto run) {
+    routes.push_back(
+        {.methods = {"GET"}, .path = path, .summary = summary, .answer = answer, .run = [&context, run](Call&) {
+           return run(context);
+         }});
   };
-  const auto post = [&](const char* path, const char* summary, const OrderedJson& body, auto run) {
+  const auto post = [&](const char* path, const char* summary, const OrderedJson& body, auto run) -> Route& {
     routes.push_back(
         {.methods = {"POST"}, .path = path, .summary = summary, .body = body, .run = [&context, run](Call& call) {
            return run(context, call);
          }});
+    return routes.back();
   };
   // The server itself answers 503 while it starts or stops.
-  get("/health", "200 while requests are taken", Rule::kOpen, [](Context&) { return HttpResponse{}; });
+  get("/health", "200 while requests are taken", nullptr, [](Context&) { return HttpResponse{}; });
+  routes.back().rule = Rule::kOpen;
   routes.push_back({.methods = {"GET"},
                     .path = "/health_generate",
                     .summary = "200 when a token can be generated",
                     .run = [&context](Call& call) { return HealthGenerate(context, call); }});
   for (const char* path : {"/model_info", "/get_model_info"})
-    get(path, "the model that /generate speaks to", Rule::kPlain, ModelInfo);
+    get(path, "the model that /generate speaks to", ModelInfoSchema(), ModelInfo);
   for (const char* path : {"/server_info", "/get_server_info"})
-    get(path, "options, transports and load", Rule::kPlain, ServerInfo);
-  get("/v1/models", "the models by their names", Rule::kPlain, ModelList);
-  get("/metrics", "counters and histograms for Prometheus", Rule::kPlain, Metrics);
+    get(path, "options, transports and load", ServerInfoSchema(), ServerInfo);
+  get("/v1/models", "the models by their names", ModelListSchema(), ModelList);
+  get("/metrics", "counters and histograms for Prometheus", nullptr, Metrics);
+  routes.back().answer_type = "text/plain";
   routes.push_back({.methods = {"GET", "POST"},
                     .path = "/flush_cache",
                     .summary = "forget the keys and values of ended requests",
+                    .answer_type = "text/plain",
                     .run = [&context](Call&) { return FlushCache(context); }});
-  post("/update_weights_from_disk", "new weights for the model that /generate speaks to", Schema<UpdateRequest>(),
-       UpdateWeights);
-  post("/pause_generation", "let requests wait", Schema<PauseRequest>(), Pause);
-  post("/continue_generation", "let them go on", OrderedJson{{"type", "object"}},
-       [](Context& c, Call&) { return Continue(c); });
-  post("/abort_request", "abort a request by its rid, or all", Schema<AbortRequest>(), Abort);
+  Route& update = post("/update_weights_from_disk", "new weights for the model that /generate speaks to",
+                       Schema<UpdateRequest>(), UpdateWeights);
+  update.answer = WeightUpdateSchema();
+  update.refusal = WeightUpdateSchema();
+  post("/pause_generation", "let requests wait", Schema<PauseRequest>(), Pause).answer = PauseSchema();
+  post("/continue_generation", "let them go on", OrderedJson{{"type", "object"}}, Continue).answer = ContinueSchema();
+  post("/abort_request", "abort a request by its rid, or all", Schema<AbortRequest>(), Abort).answer = AbortSchema();
 }
 
 }  // namespace nla::serve

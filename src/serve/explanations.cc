@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/fail.h"
+#include "engine/reply_seed.h"
 #include "nla/metrics.h"
 #include "nla/prompt.h"
 #include "serve/generate_answer.h"
@@ -107,7 +108,8 @@ class Explanations {
   }
   EngineRequest Request(size_t i) const {
     const Prompt prompt{context_.models.ActorPrompt(Activation(i / Samples())), {}};
-    return MakeRequest(job_.sampling, context_.models.Verbalizer(), prompt, SeedOf(seed_, static_cast<int64_t>(i)));
+    return MakeRequest(job_.sampling, context_.models.Verbalizer(), prompt,
+                       ReplySeed(seed_, static_cast<int64_t>(i / Samples()), static_cast<int64_t>(i % Samples())));
   }
 
   Context& context_;

@@ -9,8 +9,9 @@
 #include <mutex>
 #include <random>
 
+#include "base/base64.h"
 #include "base/fail.h"
-#include "serve/base64.h"
+#include "serve/float_bytes.h"
 
 namespace nla::serve {
 namespace {

@@ -1,4 +1,5 @@
 // POST and PUT /generate.
+#include "serve/answer_schemas.h"
 #include "serve/generate_answer.h"
 #include "serve/generate_request.h"
 #include "serve/routes.h"
@@ -76,13 +77,14 @@ void AddGenerateRoutes(RouteTable& routes, Context& context) {
   SamplingParams sampling;
   OrderedJson schema = SchemaOf(Fields(defaults));
   const OrderedJson parameters = SchemaOf(Fields(sampling));
-  schema["properties"]["sampling_params"]["oneOf"] =
-      OrderedJson::array({parameters, {{"type", "array"}, {"items", parameters}}});
+  schema["properties"]["sampling_params"]["anyOf"] =
+      OrderedJson::array({parameters, {{"type", "array"}, {"items", parameters}}, {{"type", "null"}}});
   Route route{.methods = {"POST", "PUT"},
               .path = "/generate",
               .summary = "replies of the verbalizer (or of the model that --model names), as SGLang gives them"};
   route.rule = Rule::kWork;
   route.body = std::move(schema);
+  route.answer = GenerateSchema();
   route.run = [&context](Call& call) { return Generate(context, call); };
   routes.push_back(std::move(route));
 }

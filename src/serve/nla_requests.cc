@@ -7,8 +7,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/base64.h"
 #include "base/fail.h"
-#include "serve/base64.h"
+#include "serve/float_bytes.h"
 
 namespace nla::serve {
 namespace {

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/base64.h"
 #include "base/fail.h"
 #include "nla/metrics.h"
-#include "serve/base64.h"
+#include "serve/answer_schemas.h"
 #include "serve/explanations.h"
+#include "serve/float_bytes.h"
 #include "serve/generate_answer.h"
 #include "serve/generate_request.h"
 #include "serve/http_error.h"
@@ -183,7 +185,7 @@ OrderedJson SchemaWithSampling() {
   Request request;
   SamplingParams sampling = ExplanationSampling();
   OrderedJson schema = SchemaOf(Fields(request));
-  schema["properties"]["sampling_params"] = SchemaOf(Fields(sampling));
+  schema["properties"]["sampling_params"] = OrNull(SchemaOf(Fields(sampling)));
   return schema;
 }
 
@@ -196,21 +198,25 @@ OrderedJson Schema() {
 }  // namespace
 
 void AddNlaRoutes(RouteTable& routes, Context& context) {
-  const auto add = [&](const char* path, const char* summary, OrderedJson body, auto run) {
+  const auto add = [&](const char* path, const char* summary, OrderedJson body, OrderedJson answer, auto run) {
     Route route{.methods = {"POST"}, .path = path, .summary = summary};
     route.rule = Rule::kWork;
     route.body = std::move(body);
+    route.answer = std::move(answer);
     route.run = [&context, run](Call& call) { return run(context, call); };
     routes.push_back(std::move(route));
   };
   add("/v1/nla/explain", "explanations of a text's tokens, with their scores", SchemaWithSampling<ExplainRequest>(),
-      Explain);
-  add("/v1/nla/verbalize", "explanations of activations", SchemaWithSampling<VerbalizeRequest>(), Verbalize);
-  add("/v1/nla/reconstruct", "vectors of explanations", Schema<ReconstructRequest>(), Reconstruct);
-  add("/v1/nla/score", "how well explanations tell activations", Schema<ScoreRequest>(), Score);
-  add("/v1/nla/compare", "cosine and mse of two explanations or vectors", Schema<CompareRequest>(), Compare);
-  add("/v1/nla/extract", "activations of a text's tokens", Schema<ExtractRequest>(), Extract);
-  add("/v1/nla/tokenize", "ids, pieces and byte offsets of a text", Schema<TokenizeRequest>(), TokenizeText);
+      ExplainSchema(), Explain);
+  add("/v1/nla/verbalize", "explanations of activations", SchemaWithSampling<VerbalizeRequest>(), VerbalizeSchema(),
+      Verbalize);
+  add("/v1/nla/reconstruct", "vectors of explanations", Schema<ReconstructRequest>(), ReconstructSchema(), Reconstruct);
+  add("/v1/nla/score", "how well explanations tell activations", Schema<ScoreRequest>(), ScoreSchema(), Score);
+  add("/v1/nla/compare", "cosine and mse of two explanations or vectors", Schema<CompareRequest>(), CompareSchema(),
+      Compare);
+  add("/v1/nla/extract", "activations of a text's tokens", Schema<ExtractRequest>(), ExtractSchema(), Extract);
+  add("/v1/nla/tokenize", "ids, pieces and byte offsets of a text", Schema<TokenizeRequest>(), TokenizeSchema(),
+      TokenizeText);
 }
 
 }  // namespace nla::serve

@@ -1,6 +1,7 @@
 // POST /v1/completions and /v1/chat/completions.
 #include <numeric>
 
+#include "serve/answer_schemas.h"
 #include "serve/openai_requests.h"
 #include "serve/routes.h"
 
@@ -188,17 +189,18 @@ OrderedJson Schema() {
 }  // namespace
 
 void AddOpenAiRoutes(RouteTable& routes, Context& context) {
-  const auto add = [&](const char* path, const char* summary, OrderedJson body, auto read) {
+  const auto add = [&](const char* path, const char* summary, OrderedJson body, OrderedJson answer, auto read) {
     Route route{.methods = {"POST"}, .path = path, .summary = summary};
     route.rule = Rule::kWork;
     route.errors = ErrorStyle::kOpenAi;
     route.body = std::move(body);
+    route.answer = std::move(answer);
     route.run = [&context, read](Call& call) { return Run(context, call, read(call.request.body, context.models)); };
     routes.push_back(std::move(route));
   };
   add("/v1/chat/completions", "replies to a conversation, as OpenAI's clients read them", Schema<ChatRequest>(),
-      ReadChat);
-  add("/v1/completions", "continuations of a text", Schema<CompletionRequest>(), ReadCompletion);
+      ChatCompletionSchema(), ReadChat);
+  add("/v1/completions", "continuations of a text", Schema<CompletionRequest>(), CompletionSchema(), ReadCompletion);
 }
 
 }  // namespace nla::serve

@@ -1,19 +1,39 @@
 // The routes as an OpenAPI 3.1 document. Bodies come from the tables that the parsers read by.
+#include "serve/answer_schemas.h"
 #include "serve/routes.h"
 
 namespace nla::serve {
 namespace {
 
+OrderedJson Content(const OrderedJson& schema) { return {{"application/json", {{"schema", schema}}}}; }
+
+OrderedJson Answer(const Route& route) {
+  OrderedJson answer{{"description", "the answer"}};
+  if (!route.answer.is_null()) answer["content"] = Content(route.answer);
+  if (!route.answer_type.empty()) answer["content"][route.answer_type] = {{"schema", {{"type", "string"}}}};
+  if (!route.body.is_null() && route.body.contains("properties") && route.body["properties"].contains("stream")) {
+    answer["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  }
+  return answer;
+}
+
 OrderedJson ResponsesOf(const Route& route) {
-  const auto says = [](const char* text) { return OrderedJson{{"description", text}}; };
-  OrderedJson responses{{"200", says("the answer")}};
-  if (!route.body.is_null()) {
+  const OrderedJson error{{"$ref", "#/components/schemas/Error"}};
+  const auto says = [&](const char* text) { return OrderedJson{{"description", text}, {"content", Content(error)}}; };
+  OrderedJson responses{{"200", Answer(route)}};
+  if (route.methods != std::vector<std::string>{"GET"}) {
     responses["400"] = says("the body is malformed, or a field's value is refused; the message names it");
+    if (!route.refusal.is_null()) {
+      responses["400"]["content"] = Content({{"anyOf", OrderedJson::array({error, route.refusal})}});
+    }
     responses["413"] = says("the body is too large");
   }
   if (route.rule != Rule::kOpen) responses["401"] = says("the key is missing or wrong");
-  if (route.rule == Rule::kWork) responses["429"] = says("too many requests; Retry-After says when to come again");
-  responses["503"] = says("the server is starting or stopping");
+  if (route.rule == Rule::kWork) {
+    responses["404"] = says("the model, or the part of a pair that it takes, is not served here");
+    responses["429"] = says("too many requests; Retry-After says when to come again");
+  }
+  responses["503"] = says("the server is starting, stopping or paused, or out of memory");
   return responses;
 }
 
@@ -39,7 +59,9 @@ OrderedJson OpenApi(const RouteTable& routes) {
   return {{"openapi", "3.1.0"},
           {"info", {{"title", "nla serve"}, {"version", NLA_VERSION}}},
           {"paths", std::move(paths)},
-          {"components", {{"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+          {"components",
+           {{"schemas", {{"Error", ErrorSchema()}}},
+            {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
 }
 
 }  // namespace nla::serve

@@ -240,8 +240,8 @@ OrderedJson TypeSchema(Shape shape) {
   return {};
 }
 
-OrderedJson OneOf(const std::vector<OrderedJson>& schemas) {
-  return schemas.size() == 1 ? schemas[0] : OrderedJson{{"oneOf", schemas}};
+OrderedJson AnyOf(const std::vector<OrderedJson>& schemas) {
+  return schemas.size() == 1 ? schemas[0] : OrderedJson{{"anyOf", schemas}};
 }
 
 OrderedJson Nested(int depth) {
@@ -265,23 +265,26 @@ class SchemaWriter {
     return value->empty() ? schema : WithDefault(schema, *value);
   }
   OrderedJson operator()(const std::vector<std::string>* /*value*/) const {
-    return OneOf({TypeSchema(Shape::kText), TypeSchema(Shape::kTexts)});
+    return AnyOf({TypeSchema(Shape::kText), TypeSchema(Shape::kTexts)});
   }
   OrderedJson operator()(const std::vector<int64_t>* /*value*/) const {
-    return OneOf({Ranged(Shape::kInteger), ArrayOf(Ranged(Shape::kInteger))});
+    return AnyOf({Ranged(Shape::kInteger), ArrayOf(Ranged(Shape::kInteger))});
   }
   OrderedJson operator()(const NestedFloats* /*value*/) const {
     std::vector<OrderedJson> schemas;
     for (const int depth : rules_.depths) schemas.push_back(Nested(depth));
-    return schemas.empty() ? OrderedJson{{"type", "array"}} : OneOf(schemas);
+    return schemas.empty() ? OrderedJson{{"type", "array"}} : AnyOf(schemas);
   }
   OrderedJson operator()(const Blob* /*value*/) const { return {{"type", "string"}, {"contentEncoding", "base64"}}; }
   OrderedJson operator()(const Json* /*value*/) const {
     std::vector<OrderedJson> schemas;
     for (const Shape shape : rules_.shapes) schemas.push_back(TypeSchema(shape));
-    return OneOf(schemas);
+    return AnyOf(schemas);
   }
-  OrderedJson operator()(const Refused& /*refused*/) const { return {{"nullable", true}, {"deprecated", true}}; }
+  // What IsNeutral takes.
+  OrderedJson operator()(const Refused& /*refused*/) const {
+    return {{"enum", {nullptr, false, 0, "", OrderedJson::array(), OrderedJson::object()}}, {"deprecated", true}};
+  }
 
  private:
   OrderedJson Ranged(Shape shape) const {
@@ -301,6 +304,16 @@ class SchemaWriter {
 };
 
 }  // namespace
+
+OrderedJson OrNull(OrderedJson schema) {
+  if (schema.contains("anyOf")) {
+    schema["anyOf"].push_back({{"type", "null"}});
+    return schema;
+  }
+  schema["type"] = OrderedJson::array({schema["type"], "null"});
+  if (schema.contains("enum")) schema["enum"].push_back(nullptr);
+  return schema;
+}
 
 std::set<std::string> ReadBody(const FieldTable& table, RequestBody& body) {
   return Read(table, body.fields, &body, "");
@@ -325,6 +338,7 @@ OrderedJson SchemaOf(const FieldTable& table) {
   for (const RequestField& field : table) {
     OrderedJson schema = std::visit(SchemaWriter(field.rules), field.target);
     const auto* refused = std::get_if<Refused>(&field.target);
+    if (refused == nullptr && !field.rules.required) schema = OrNull(schema);
     schema["description"] = refused == nullptr ? field.help : field.help + ": not supported. " + refused->why;
     properties[field.name] = std::move(schema);
     if (field.rules.required) required.push_back(field.name);

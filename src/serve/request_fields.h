@@ -72,5 +72,7 @@ std::set<std::string> ReadObject(const FieldTable& table, const Json& object, co
 
 // The table as a JSON schema, with the targets' values as defaults.
 OrderedJson SchemaOf(const FieldTable& table);
+// The schema with null beside, which bodies take for absent.
+OrderedJson OrNull(OrderedJson schema);
 
 }  // namespace nla::serve

@@ -43,6 +43,7 @@ RouteTable MakeRoutes(Context& context) {
   AddAdminRoutes(routes, context);
   Route document{.methods = {"GET"}, .path = "/openapi.json", .summary = "this document"};
   document.rule = Rule::kOpen;
+  document.answer = {{"type", "object"}};
   routes.push_back(document);
   routes.back().run = [text = JsonText(OpenApi(routes))](Call&) { return HttpResponse{.body = text}; };
   return routes;

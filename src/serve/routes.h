@@ -54,7 +54,10 @@ struct Route {
   std::string summary;
   Rule rule = Rule::kPlain;
   ErrorStyle errors = ErrorStyle::kNative;
-  OrderedJson body = nullptr;  // JSON schema of the body
+  OrderedJson body = nullptr;     // JSON schema of the body
+  OrderedJson answer = nullptr;   // JSON schema of the answer; null: it has no body, or one of answer_type
+  std::string answer_type = {};   // of an answer that is not JSON
+  OrderedJson refusal = nullptr;  // JSON schema of a 400 of its own, beside the usual ones
   std::function<HttpResponse(Call&)> run = {};
 };
 using RouteTable = std::vector<Route>;

@@ -85,7 +85,7 @@ SamplingParams ReadSampling(const Json& object, const std::string& where) {
 }
 
 uint64_t SeedOf(uint64_t seed, int64_t sample) {
-  // Sample 0 is what one sample alone would be. The factor is the golden ratio's, as in the verbalizer.
+  // Sample 0 is what one sample alone would be. The factor is the golden ratio's.
   return seed + static_cast<uint64_t>(sample) * 0x9e3779b97f4a7c15U;
 }
 

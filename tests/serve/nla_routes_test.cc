@@ -4,8 +4,9 @@
 
 #include <thread>
 
+#include "base/base64.h"
 #include "nla/metrics.h"
-#include "serve/base64.h"
+#include "serve/float_bytes.h"
 #include "serve/service_testing.h"
 
 namespace nla::serve {

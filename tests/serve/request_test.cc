@@ -1,9 +1,9 @@
-// Bodies: what is lifted out, what the tables say of types and ranges, and base64.
+// Bodies: what is lifted out, what the tables say of types and ranges, and numbers as bytes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error_testing.h"
-#include "serve/base64.h"
+#include "serve/float_bytes.h"
 #include "serve/http_error.h"
 #include "serve/request_fields.h"
 
@@ -192,19 +192,7 @@ TEST(RequestFields, TheSchemaSaysWhatTheTableSays) {
   EXPECT_EQ(schema["properties"]["name"]["enum"], OrderedJson({"a", "b"}));
 }
 
-TEST(Base64, ThereAndBack) {
-  std::string bytes;
-  for (int i = 0; i < 300; ++i) {
-    EXPECT_EQ(DecodeBase64(EncodeBase64(bytes), "f"), bytes);
-    bytes += static_cast<char>(i * 37);
-  }
-  EXPECT_EQ(EncodeBase64("AB"), "QUI=");
-  for (const char* bad : {"Q", "QQ=", "Q===", "QQ!=", "=QQQ", "QQ==QQ==", "QQ\n=", "\xff\xff\xff\xff"}) {
-    EXPECT_THAT(Refusal([&] { DecodeBase64(bad, "f"); }), HasSubstr("f: is not base64")) << bad;
-  }
-}
-
-TEST(Base64, FloatsAreThoseOfTheBytes) {
+TEST(FloatBytes, FloatsAreThoseOfTheBytes) {
   const std::vector<float> values{1, -2.5F, 3e-20F};
   EXPECT_EQ(FloatsFromBytes(Fp32Bytes(values), FloatFormat::kFp32, "f"), values);
   EXPECT_THAT(FloatsFromBytes(std::string("\x80\x3f\x00\xc0", 4), FloatFormat::kBf16, "f"), ElementsAre(1, -2));

@@ -207,6 +207,19 @@ TEST_F(ServeSlow, APythonClientFindsWhatItExpects) {
   EXPECT_THAT(result.output, HasSubstr("all checks passed"));
 }
 
+TEST_F(ServeSlow, TheDocumentTellsTheTruth) {
+  // Replies without end are short here, and as many as may be asked for.
+  const TinyPair tiny;
+  EditJson(tiny / "base/config.json", [](json& config) { config["max_position_embeddings"] = 96; });
+  tiny.WriteHeldOut(20, false);
+  tiny.Assemble("pair", "av", "ar");
+  ServeProcess server({"--pair", (tiny / "pair").string(), "--threads", "2", "--dtype", "fp32"});
+  const ProcessResult result = RunProcess(
+      {NLA_PYTHON, NLA_SOURCE_DIR "/tests/serve/check_openapi.py", server.ready()["url"].get<std::string>()});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("all checks passed"));
+}
+
 TEST_F(ServeSlow, WrongOptionsAreSaidBeforeAnythingIsLoaded) {
   const auto code = [](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {NLA_PROGRAM, "serve"});

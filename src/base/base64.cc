@@ -1,19 +1,16 @@
 // Base64 by a table of 256.
-#include "serve/base64.h"
+#include "base/base64.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
+#include <cstdint>
 
 #include "base/fail.h"
-#include "weights/float_bits.h"
 
-namespace nla::serve {
+namespace nla {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie");
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr uint8_t kBad = 255;
@@ -67,29 +64,4 @@ std::string EncodeBase64(std::string_view bytes) {
   return text;
 }
 
-std::vector<float> FloatsFromBytes(std::string_view bytes, FloatFormat format, const std::string& field) {
-  const size_t size = format == FloatFormat::kFp32 ? 4 : 2;
-  if (bytes.size() % size != 0) {
-    FailUsage({.where = field,
-               .what = "is cut",
-               .found = fmt::format("{} bytes", bytes.size()),
-               .wanted = fmt::format("a multiple of {}", size)});
-  }
-  std::vector<float> values(bytes.size() / size);
-  if (format == FloatFormat::kFp32) {
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
-  }
-  for (size_t i = 0; i < values.size(); ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, bytes.data() + 2 * i, 2);
-    values[i] = FloatFromBf16(bits);
-  }
-  return values;
-}
-
-std::string Fp32Bytes(std::span<const float> values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
-}
-
-}  // namespace nla::serve
+}  // namespace nla

@@ -1,0 +1,40 @@
+// What a server elsewhere says of itself, and what its refusals mean.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/generation_wire.h"
+#include "net/http.h"
+
+namespace nla {
+
+struct ServerAddress {
+  std::string url;      // of the server's root
+  std::string api_key;  // empty: none
+  // The address of a path; and the headers of a request.
+  std::string At(const std::string& path) const;
+  std::vector<std::pair<std::string, std::string>> Headers() const;
+};
+
+struct ServerFacts {
+  ServerKind kind = ServerKind::kSglang;
+  std::string model;                  // its name
+  std::string weight_version;         // where it says one
+  std::string weights_hash;           // the same
+  std::optional<int64_t> d_model;     // the same
+  std::vector<Transport> transports;  // of /generate that it names; empty: it names none
+  // SGLang's cache of beginnings, which knows prompts by their ids alone and takes all embeddings for equal.
+  bool caches_by_ids = false;
+};
+
+// Asks /server_info, /get_server_info and /v1/models, as far as needed. `kind`: what the user says it is.
+ServerFacts AskServer(HttpClient& client, const ServerAddress& address, std::optional<ServerKind> kind);
+
+// Ends with what an answer without success means.
+[[noreturn]] void FailServer(const HttpResponse& response, const ServerAddress& address, const std::string& what);
+
+}  // namespace nla
