@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "model/attend_row.h"
 #include "model/kv_pages.h"
 #include "model/packed_batch.h"
 
@@ -18,6 +19,9 @@ struct AttentionRule {
   double scale = 1;    // of query · key
   int64_t window = 0;  // tokens a row sees, itself among them; 0: all before it
 };
+
+// The new rows of `sequences`, one sequence after another, with the tokens that they see. Borrows the pages' numbers.
+std::vector<AttendedRow> RowsOf(std::span<const PagedRows> sequences, const AttentionRule& rule);
 
 // q_THd, k_TGd, v_TGd in the compute dtype -> [T, H·d]. Short segments are computed together as padded matrices
 // (attention only; nothing else is padded), long ones one by one.

@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "model/ops/gated_unit.h"
 #include "model/ops/rope.h"
+#include "model/packed/packed_model.h"
 
 namespace nla {
 namespace {
@@ -51,6 +52,7 @@ at::Tensor Decoder::Apply(const Block& block, int linear, const at::Tensor& inpu
 at::Tensor Decoder::RunBlocks(at::Tensor residual_TD, const std::vector<int64_t>& positions_T,
                               const AttendFunction& attend, const BlockHook& hook) const {
   const int64_t rows = residual_TD.size(0);
+  NLA_CHECK(plain());
   NLA_CHECK(residual_TD.scalar_type() == at::kFloat && residual_TD.size(1) == spec_.d_model);
   NLA_CHECK(static_cast<int64_t>(positions_T.size()) == rows);
   const std::vector<ops::RopeAngles> angles = Angles(positions_T);
@@ -114,6 +116,7 @@ at::Tensor Decoder::Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequ
     NLA_CHECK(sequence.rows > 0 && end <= static_cast<int64_t>(sequence.pages.size()) * kPageTokens);
     for (int64_t i = sequence.stored; i < end; ++i) positions.push_back(i);
   }
+  if (packed_) return packed_->Extend(hidden_TD, {sequences, Angles(positions)}, cache);
   const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     cache.Store(block, sequences, k, v);
     return PagedAttention(q, cache, block, sequences, Rule(block));
@@ -134,6 +137,8 @@ at::Tensor Decoder::FinalNorm(const at::Tensor& hidden_RD) const {
   return ops::RmsNorm(hidden_RD, final_norm_, Norm(), compute_);
 }
 
-at::Tensor Decoder::Logits(const at::Tensor& normed_RD) const { return at::linear(normed_RD, head()); }
+at::Tensor Decoder::Logits(const at::Tensor& normed_RD) const {
+  return packed_ && packed_->has_head() ? packed_->Logits(normed_RD) : at::linear(normed_RD, head());
+}
 
 }  // namespace nla

@@ -5,7 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +18,7 @@
 #include "model/lora.h"
 #include "model/ops/rms_norm.h"
 #include "model/ops/rope.h"
+#include "model/packed/format.h"
 #include "model/packed_batch.h"
 #include "model/rope_table.h"
 #include "model/spec.h"
@@ -24,10 +27,19 @@
 
 namespace nla {
 
+namespace packed {
+class PackedModel;
+struct BlockWeights;
+}  // namespace packed
+
 struct DecoderOptions {
   at::ScalarType compute = at::kFloat;  // fp32 or bf16: linears, attention, cache
   std::optional<int64_t> blocks = {};   // load only the first n blocks; all when empty
   bool with_head = true;                // load the final norm and the vocabulary projection
+  // Linears and head are packed block by block as they load and kept in no other form: for Embed, Extend and Logits
+  // alone. Adapters from a directory in PEFT layout are merged before.
+  std::optional<packed::Format> packing = {};
+  std::filesystem::path adapters = {};
 };
 
 // Called after every block with (block index, residual stream fp32 [T, D]).
@@ -60,7 +72,8 @@ class Decoder {
   // call.
   at::Tensor Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache) const;
 
-  // Final norm of residual rows, [R, D] in the compute dtype; and logits of such rows, [R, V] in the compute dtype.
+  // Final norm of residual rows, [R, D] in the compute dtype; and logits of such rows, [R, V] in the compute dtype, or
+  // fp32 from packed weights.
   at::Tensor FinalNorm(const at::Tensor& hidden_RD) const;
   at::Tensor Logits(const at::Tensor& normed_RD) const;
   // The vocabulary projection [V, D].
@@ -77,6 +90,15 @@ class Decoder {
   std::vector<NamedTensor> AdapterWeights();
   // W += scale · B A in fp32, then the adapters are gone.
   void MergeAdapters();
+
+  // Makes packed copies of linears and head as they are now, with adapters merged, for Extend and Logits to use; the
+  // plain ones stay for all else. Weights that change afterwards want another call.
+  void Pack(packed::Format format);
+  std::optional<packed::Format> packing() const;
+  // The weights of another decoder of the same spec and dtype take the place of these.
+  void TakeWeights(Decoder&& other);
+  // False where linears were packed as they loaded: then there are no Weights, and no Forward.
+  bool plain() const { return blocks_[0].weights[kQ].defined(); }
 
  private:
   struct Block {
@@ -99,6 +121,8 @@ class Decoder {
   void CheckLength(int64_t tokens) const;
   at::Tensor& Slot(const TensorFacts& facts);
   at::Tensor Apply(const Block& block, int linear, const at::Tensor& input_TX) const;
+  at::Tensor Merged(const Block& block, int linear) const;
+  packed::BlockWeights MergedBlock(int64_t block) const;
 
   ModelSpec spec_;
   at::ScalarType compute_ = at::kFloat;
@@ -107,7 +131,8 @@ class Decoder {
   at::Tensor final_norm_, head_;
   std::vector<Block> blocks_;
   LoraSpec lora_;
-  std::vector<RopeTable> ropes_;  // by BlockSpec::rope
+  std::vector<RopeTable> ropes_;                       // by BlockSpec::rope
+  std::shared_ptr<const packed::PackedModel> packed_;  // shared as tensors are: copies of a handle
 };
 
 }  // namespace nla

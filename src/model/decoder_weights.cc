@@ -6,13 +6,18 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/fail.h"
 #include "base/random.h"
 #include "model/decoder.h"
 #include "model/embedding_rows.h"
+#include "model/packed/packed_model.h"
 #include "model/tensor_io.h"
 
 namespace nla {
@@ -30,10 +35,27 @@ Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& option
           .wanted = fmt::format("1 to {} (the model's num_hidden_layers)", spec.n_blocks)});
   }
   decoder.blocks_.resize(blocks);
-  for (const TensorFacts& facts : TensorsOf(spec, blocks, options.with_head)) {
-    const TensorView& view = FindTensor(checkpoint, spec, facts.name);
-    const bool is_norm = facts.part == TensorPart::kNorm || facts.part == TensorPart::kFinalNorm;
-    decoder.Slot(facts) = ToTensor(view, facts.shape, is_norm ? at::kFloat : options.compute, where);
+  if (!options.adapters.empty()) decoder.LoadAdapters(options.adapters);
+  auto model = options.packing ? std::make_shared<packed::PackedModel>(spec, *options.packing) : nullptr;
+  const std::vector<TensorFacts> tensors = TensorsOf(spec, blocks, options.with_head);
+  for (auto facts = tensors.begin(); facts != tensors.end(); ++facts) {
+    const TensorView& view = FindTensor(checkpoint, spec, facts->name);
+    const bool is_norm = facts->part == TensorPart::kNorm || facts->part == TensorPart::kFinalNorm;
+    decoder.Slot(*facts) = ToTensor(view, facts->shape, is_norm ? at::kFloat : options.compute, where);
+    const bool ends_block = facts->block >= 0 && (facts + 1 == tensors.end() || (facts + 1)->block != facts->block);
+    if (!model || !ends_block) continue;
+    model->AddBlock(decoder.MergedBlock(facts->block));
+    Block& block = decoder.blocks_[facts->block];
+    for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+      block.weights[linear] = block.biases[linear] = at::Tensor();
+      block.adapters[linear] = {};
+    }
+  }
+  if (model) {
+    if (options.with_head) model->SetHead(decoder.head());
+    decoder.head_ = at::Tensor();
+    decoder.lora_ = {};
+    decoder.packed_ = std::move(model);
   }
   for (const RopeSpec& rope : spec.ropes) decoder.ropes_.emplace_back(rope, spec.d_head, spec.max_positions);
   decoder.embedding_scale_ = EmbeddingScale(spec, options.compute);
@@ -59,6 +81,7 @@ at::Tensor& Decoder::Slot(const TensorFacts& facts) {
 }
 
 std::vector<NamedTensor> Decoder::Weights() {
+  NLA_CHECK(plain());
   std::vector<NamedTensor> weights;
   for (const TensorFacts& facts : TensorsOf(spec_, blocks(), final_norm_.defined())) {
     weights.push_back({facts.name, Slot(facts)});
@@ -68,7 +91,7 @@ std::vector<NamedTensor> Decoder::Weights() {
 
 Decoder Decoder::Share(const DecoderOptions& options) const {
   const int64_t wanted = options.blocks.value_or(spec_.n_blocks);
-  NLA_CHECK(options.compute == compute_ && wanted >= 1 && wanted <= blocks());
+  NLA_CHECK(plain() && options.compute == compute_ && wanted >= 1 && wanted <= blocks());
   NLA_CHECK(!options.with_head || final_norm_.defined());
   Decoder shared(*this);
   shared.blocks_.resize(wanted);
@@ -76,6 +99,7 @@ Decoder Decoder::Share(const DecoderOptions& options) const {
     for (Adapter& adapter : block.adapters) adapter = {};
   }
   shared.lora_ = {};
+  shared.packed_.reset();
   if (!options.with_head) {
     shared.final_norm_ = at::Tensor();
     shared.head_ = at::Tensor();
@@ -84,7 +108,7 @@ Decoder Decoder::Share(const DecoderOptions& options) const {
 }
 
 void Decoder::AddAdapters(const LoraSpec& lora, uint64_t seed) {
-  NLA_CHECK(lora.rank > 0 && lora_.rank == 0);
+  NLA_CHECK(plain() && !packed_ && lora.rank > 0 && lora_.rank == 0);
   lora_ = lora;
   for (int64_t i = 0; i < blocks(); ++i) {
     for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
@@ -100,7 +124,7 @@ void Decoder::AddAdapters(const LoraSpec& lora, uint64_t seed) {
 }
 
 void Decoder::LoadAdapters(const std::filesystem::path& directory) {
-  NLA_CHECK(lora_.rank == 0);
+  NLA_CHECK(!packed_ && lora_.rank == 0);
   const AdapterFile file = AdapterFile::Open(directory);
   lora_ = file.spec();
   const std::string where = file.path().string();
@@ -127,18 +151,57 @@ std::vector<NamedTensor> Decoder::AdapterWeights() {
   return weights;
 }
 
+// A linear with its adapter merged, in fp32 where it has one.
+at::Tensor Decoder::Merged(const Block& block, int linear) const {
+  const Adapter& adapter = block.adapters[linear];
+  if (!adapter.defined()) return block.weights[linear];
+  const at::Tensor delta = at::mm(adapter.b.to(at::kFloat), adapter.a.to(at::kFloat)) * lora_.scale();
+  return block.weights[linear].to(at::kFloat) + delta;
+}
+
 void Decoder::MergeAdapters() {
   const at::NoGradGuard no_grad;
   for (Block& block : blocks_) {
     for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
-      Adapter& adapter = block.adapters[linear];
-      if (!adapter.defined()) continue;
-      const at::Tensor delta = at::mm(adapter.b.to(at::kFloat), adapter.a.to(at::kFloat)) * lora_.scale();
-      block.weights[linear] = (block.weights[linear].to(at::kFloat) + delta).to(compute_);
-      adapter = {};
+      block.weights[linear] = Merged(block, linear).to(compute_);
+      block.adapters[linear] = {};
     }
   }
   lora_ = {};
+}
+
+packed::BlockWeights Decoder::MergedBlock(int64_t block) const {
+  const at::NoGradGuard no_grad;
+  const Block& plain = blocks_[block];
+  packed::BlockWeights merged;
+  std::copy(std::begin(plain.norms), std::end(plain.norms), merged.norms);
+  std::copy(std::begin(plain.biases), std::end(plain.biases), merged.biases);
+  for (int linear = 0; linear < kLinearsPerBlock; ++linear) merged.weights[linear] = Merged(plain, linear);
+  return merged;
+}
+
+void Decoder::Pack(packed::Format format) {
+  NLA_CHECK(plain());
+  const at::NoGradGuard no_grad;
+  packed_.reset();  // its memory first
+  auto model = std::make_shared<packed::PackedModel>(spec_, format);
+  for (int64_t i = 0; i < blocks(); ++i) model->AddBlock(MergedBlock(i));
+  if (final_norm_.defined()) model->SetHead(head());
+  packed_ = std::move(model);
+}
+
+void Decoder::TakeWeights(Decoder&& other) {
+  NLA_CHECK(other.blocks() == blocks() && other.compute_ == compute_);
+  embedding_ = std::move(other.embedding_);
+  final_norm_ = std::move(other.final_norm_);
+  head_ = std::move(other.head_);
+  blocks_ = std::move(other.blocks_);
+  lora_ = other.lora_;
+  packed_ = std::move(other.packed_);
+}
+
+std::optional<packed::Format> Decoder::packing() const {
+  return packed_ ? std::optional(packed_->format()) : std::nullopt;
 }
 
 }  // namespace nla

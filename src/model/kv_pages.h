@@ -28,7 +28,8 @@ class KvPages {
   KvPages(const ModelSpec& spec, int64_t blocks, int64_t pages, at::ScalarType dtype);
 
   int64_t pages() const { return pages_; }
-  // [pages, G, kPageTokens, d] of one block.
+  // Of one block: keys [pages, G, d, kPageTokens], so that attention reads a page's tokens side by side, and values
+  // [pages, G, kPageTokens, d].
   const at::Tensor& keys(int64_t block) const { return keys_[block]; }
   const at::Tensor& values(int64_t block) const { return values_[block]; }
   // Stores the new rows of all sequences, one after another in k_TGd and v_TGd.

@@ -71,9 +71,12 @@ SampledToken SampleToken(std::span<float> logits, const SamplingOptions& options
   const bool greedy = options.temperature < 1e-6;
   const float scale = greedy ? 1.0F : static_cast<float>(1.0 / options.temperature);
   const auto size = static_cast<int64_t>(logits.size());
-  const int64_t best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-  const float largest = logits[best];
   float* weights = logits.data();
+  float largest = weights[0];
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 1; i < size; ++i) largest = std::max(largest, weights[i]);
+  const auto found = std::find(logits.begin(), logits.end(), largest);
+  const int64_t best = found == logits.end() ? 0 : found - logits.begin();  // not found: all NaN
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < size; ++i) {

@@ -42,7 +42,7 @@ Explainer::Explainer(PairLocation pair, Tokenizer tokenizer, Decoder base, Verba
       verbalizer_(std::move(verbalizer)),
       reconstructor_(std::move(reconstructor)) {}
 
-Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute) {
+Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute, std::optional<packed::Format> packing) {
   const DecoderOptions cut{.compute = compute, .blocks = pair.manifest.layer + 1, .with_head = false};
   // All of it where the verbalizer's adapters lie over it; sides that are adapters share its memory.
   const DecoderOptions whole{.compute = compute};
@@ -51,6 +51,7 @@ Explainer Explainer::Load(const PairLocation& pair, at::ScalarType compute) {
   RoleSource actor = pair.Actor(compute);
   RoleSource critic = pair.Critic(compute);
   actor.loaded_base = critic.loaded_base = &base.decoder;
+  actor.packing = packing;
   Verbalizer verbalizer = Verbalizer::Load(actor);
   Reconstructor reconstructor = Reconstructor::Load(critic);
   return {pair, std::move(base.tokenizer), base.decoder.Share(cut), std::move(verbalizer), std::move(reconstructor)};

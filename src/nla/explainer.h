@@ -33,7 +33,9 @@ struct TokenExplanation {
 // Holds the base model up to block K, the verbalizer and the reconstructor. Not thread-safe.
 class Explainer {
  public:
-  static Explainer Load(const PairLocation& pair, at::ScalarType compute);
+  // `packing` is the verbalizer's (RoleSource); activations and reconstruction are computed from plain weights.
+  static Explainer Load(const PairLocation& pair, at::ScalarType compute,
+                        std::optional<packed::Format> packing = std::nullopt);
 
   // In the order of the tokens asked for. Errors: empty text, a token out of range.
   std::vector<TokenExplanation> Explain(const std::string& text, const ExplainOptions& options) const;

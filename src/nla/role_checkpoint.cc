@@ -102,6 +102,13 @@ void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const
         .mend = "Use the base model that the pair names"});
 }
 
+void PackBeside(Decoder& decoder, packed::Format format) {
+  constexpr int64_t kMostNumbers = int64_t{1} << 29;
+  int64_t numbers = 0;
+  for (const NamedTensor& weight : decoder.Weights()) numbers += weight.tensor.numel();
+  if (format == packed::Format::kInt8 || numbers <= kMostNumbers) decoder.Pack(format);
+}
+
 RoleWeights OpenRole(const RoleSource& source, Role role) {
   ModelSidecar sidecar = ReadModelSidecar(source.directory);
   CheckFacts(source, sidecar, role);
@@ -116,12 +123,19 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   auto [sidecar, checkpoint] = OpenRole(source, role);
   DecoderOptions options{.compute = source.compute, .with_head = role == Role::kActor};
   if (role == Role::kCritic) options.blocks = *sidecar.layer + 1;
-  const bool share = HasAdapters(source.directory) && source.loaded_base != nullptr;
+  const bool adapters = HasAdapters(source.directory);
+  const bool share = adapters && source.loaded_base != nullptr;
+  if (source.packing) {
+    NLA_CHECK(role == Role::kActor);
+    if (!share) options.packing = source.packing;
+    if (!share && adapters) options.adapters = source.directory;
+  }
   LanguageModel model = share ? LanguageModel::WithDecoder(checkpoint.directory(), source.loaded_base->Share(options))
                               : LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
   SetChatDate(model, sidecar);
-  if (HasAdapters(source.directory)) model.decoder.LoadAdapters(source.directory);
+  if (adapters && !options.packing) model.decoder.LoadAdapters(source.directory);
+  if (source.packing && share) PackBeside(model.decoder, *source.packing);
   at::Tensor value_head;
   if (role == Role::kCritic) value_head = LoadValueHead(source.directory, sidecar.d_model);
   return {std::move(sidecar), std::move(model.tokenizer), std::move(model.chat), std::move(model.decoder),

@@ -21,7 +21,14 @@ struct RoleSource {
   // The base's decoder in this compute dtype, where the caller has it loaded as far as the role needs it: adapters then
   // lie over its memory. Borrowed while loading.
   const Decoder* loaded_base = nullptr;
+  // An AV's: decode with weights packed so. They are kept in no other form unless they lie over `loaded_base`, where
+  // PackBeside is asked.
+  std::optional<packed::Format> packing = {};
 };
+
+// Packs a decoder that keeps its plain weights too. In fp32 that is a second copy of the model, which is not made of
+// large ones (2 GB): they go on unpacked.
+void PackBeside(Decoder& decoder, packed::Format format);
 
 struct RoleWeights {
   ModelSidecar sidecar;

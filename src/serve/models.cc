@@ -55,8 +55,8 @@ std::filesystem::path ServedModel::Directory() const {
 
 Models::Models(const ModelChoice& choice) : pair_(choice.pair) {
   if (pair_) {
-    if (!pair_->base.empty()) LoadBase(pair_->base, pair_->manifest.base_name, choice.compute);
-    LoadActor(pair_->Actor(choice.compute));
+    if (!pair_->base.empty()) LoadBase(pair_->base, pair_->manifest.base_name, {.compute = choice.compute});
+    LoadActor(pair_->Actor(choice.compute), choice.packing);
     RoleSource critic = pair_->Critic(choice.compute);
     if (base_model_) critic.loaded_base = &base_model_->decoder;
     reconstructor_ = std::make_unique<Reconstructor>(Reconstructor::Load(critic));
@@ -66,17 +66,19 @@ Models::Models(const ModelChoice& choice) : pair_(choice.pair) {
           {.compute = choice.compute, .blocks = pair_->manifest.layer + 1, .with_head = false});
     }
   } else if (choice.actor) {
-    LoadActor(*choice.actor);
+    LoadActor(*choice.actor, choice.packing);
   } else {
-    LoadBase(choice.model, "", choice.compute);
+    loaded_ = {{.compute = choice.compute, .packing = choice.packing}, choice.model, {}};
+    LoadBase(choice.model, "", loaded_.options);
   }
+  if (choice.packing == packed::Format::kInt8) main().quant = "q8";
   Start(choice.engine);
 }
 
 Models::~Models() = default;
 
-void Models::LoadBase(const std::filesystem::path& directory, const std::string& name, at::ScalarType compute) {
-  base_model_ = std::make_unique<LanguageModel>(LanguageModel::Load(directory, {.compute = compute}));
+void Models::LoadBase(const std::filesystem::path& directory, const std::string& name, const DecoderOptions& options) {
+  base_model_ = std::make_unique<LanguageModel>(LanguageModel::Load(directory, options));
   base_ = std::make_unique<ServedModel>();
   base_->id = name.empty() ? std::filesystem::weakly_canonical(directory).filename().string() : name;
   base_->kind = "base";
@@ -86,8 +88,10 @@ void Models::LoadBase(const std::filesystem::path& directory, const std::string&
   base_->chat = &base_model_->chat;
 }
 
-void Models::LoadActor(const RoleSource& given) {
+void Models::LoadActor(const RoleSource& given, const std::optional<packed::Format>& packing) {
   RoleSource source = given;
+  source.packing = packing;
+  loaded_ = {{.compute = source.compute, .packing = packing}, source.directory, source.base};
   if (base_model_) source.loaded_base = &base_model_->decoder;
   actor_ = std::make_unique<RoleCheckpoint>(LoadRole(source, Role::kActor));
   if (!actor_->sidecar.tokens) {
@@ -153,7 +157,8 @@ std::string Models::CheckNewActor(const std::filesystem::path& directory) const 
 void Models::UpdateWeights(const std::filesystem::path& directory, const std::optional<std::string>& version) {
   const std::lock_guard one(update_);
   ServedModel& model = main();
-  const WeightUpdate update = WeightUpdate::Open(*model.decoder, directory);
+  WeightUpdate update = model.decoder->plain() ? WeightUpdate::Open(*model.decoder, directory)
+                                               : WeightUpdate::Load(*model.decoder, loaded_, directory);
   const std::string hash = CheckNewActor(directory);
   model.engine->WithWeights([&] {
     const std::unique_lock lock(model.weights);

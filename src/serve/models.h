@@ -15,6 +15,7 @@
 #include "nla/pair.h"
 #include "nla/prompt.h"
 #include "nla/reconstructor.h"
+#include "serve/weight_update.h"
 #include "serve/worker.h"
 
 namespace nla::serve {
@@ -27,7 +28,8 @@ struct ServedModel {
   const Tokenizer* tokenizer = nullptr;
   const ChatFormat* chat = nullptr;
   std::vector<TokenId> stop_ids = {};
-  int64_t started = 0;  // Unix time
+  std::string quant = "none";  // "q8": it writes with 8-bit weights
+  int64_t started = 0;         // Unix time
   std::unique_ptr<EngineThread> engine = {};
   // Shared: reads weights beside the engine (embeddings), or what is said of them. Alone: changes them.
   mutable std::shared_mutex weights = {};
@@ -48,6 +50,7 @@ struct ModelChoice {
   std::optional<RoleSource> actor = {};  // a verbalizer alone
   std::filesystem::path model = {};      // a language model alone
   at::ScalarType compute = at::kFloat;
+  std::optional<packed::Format> packing = {};  // of main()'s weights (RoleSource)
   EngineOptions engine = {};
 };
 
@@ -85,8 +88,8 @@ class Models {
 
  private:
   std::string CheckNewActor(const std::filesystem::path& directory) const;
-  void LoadActor(const RoleSource& source);
-  void LoadBase(const std::filesystem::path& directory, const std::string& name, at::ScalarType compute);
+  void LoadActor(const RoleSource& source, const std::optional<packed::Format>& packing);
+  void LoadBase(const std::filesystem::path& directory, const std::string& name, const DecoderOptions& options);
   void Start(const EngineOptions& options);
 
   std::optional<PairLocation> pair_;
@@ -98,7 +101,8 @@ class Models {
   std::unique_ptr<Reconstructor> reconstructor_;
   std::unique_ptr<ServedModel> verbalizer_, base_;
   std::unique_ptr<Worker> worker_;
-  std::mutex update_;  // one change of weights at a time
+  std::mutex update_;            // one change of weights at a time
+  WeightUpdate::Loaded loaded_;  // what main() was loaded by
 };
 
 }  // namespace nla::serve

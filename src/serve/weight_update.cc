@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "base/fail.h"
 #include "model/tensor_io.h"
 
@@ -40,25 +42,45 @@ void CheckSpec(const ModelSpec& live, const ModelSpec& fresh, const std::string&
     check("attention window", fresh.blocks[i].window, live.blocks[i].window);
 }
 
+void CheckDirectory(const std::filesystem::path& directory) {
+  if (std::filesystem::is_directory(directory)) return;
+  Fail({.where = directory.string(), .what = "is not a directory of this machine"});
+}
+
+void CheckKind(bool fresh_adapters, bool live_adapters, const std::filesystem::path& directory) {
+  if (fresh_adapters == live_adapters) return;
+  Fail({.where = directory.string(),
+        .what = fresh_adapters ? "holds adapters, and the model at work has none"
+                               : "holds no adapters, and the model at work has some",
+        .mend = fresh_adapters ? "Merge them first (`nla merge`)"
+                               : "Whole weights would change the base model too: give adapters"});
+}
+
 }  // namespace
 
 WeightUpdate WeightUpdate::Open(Decoder& decoder, const std::filesystem::path& directory) {
-  if (!std::filesystem::is_directory(directory)) {
-    Fail({.where = directory.string(), .what = "is not a directory of this machine"});
-  }
+  CheckDirectory(directory);
   const bool adapters = HasAdapters(directory);
-  if (adapters != (decoder.lora().rank > 0)) {
-    Fail({.where = directory.string(),
-          .what = adapters ? "holds adapters, and the model at work has none"
-                           : "holds no adapters, and the model at work has some",
-          .mend = adapters ? "Merge them first (`nla merge`)"
-                           : "Whole weights would change the base model too: give adapters"});
-  }
+  CheckKind(adapters, decoder.lora().rank > 0, directory);
   return adapters ? OpenAdapters(decoder, directory) : OpenWhole(decoder, directory);
 }
 
+WeightUpdate WeightUpdate::Load(Decoder& decoder, const Loaded& loaded, const std::filesystem::path& directory) {
+  CheckDirectory(directory);
+  const bool adapters = HasAdapters(directory);
+  CheckKind(adapters, HasAdapters(loaded.old), directory);
+  const Checkpoint checkpoint = Checkpoint::Open(adapters ? loaded.base : directory);
+  const std::string config = (checkpoint.directory() / "config.json").string();
+  CheckSpec(decoder.spec(), ParseModelSpec(checkpoint.config(), config), config);
+  DecoderOptions options = loaded.options;
+  if (adapters) options.adapters = directory;
+  WeightUpdate update(decoder);
+  update.replacement_ = Decoder::Load(checkpoint, options);
+  return update;
+}
+
 WeightUpdate WeightUpdate::OpenWhole(Decoder& decoder, const std::filesystem::path& directory) {
-  WeightUpdate update;
+  WeightUpdate update(decoder);
   const Checkpoint& checkpoint = update.checkpoints_.emplace_back(Checkpoint::Open(directory));
   const std::string config = (directory / "config.json").string();
   const ModelSpec spec = ParseModelSpec(checkpoint.config(), config);
@@ -70,7 +92,7 @@ WeightUpdate WeightUpdate::OpenWhole(Decoder& decoder, const std::filesystem::pa
 }
 
 WeightUpdate WeightUpdate::OpenAdapters(Decoder& decoder, const std::filesystem::path& directory) {
-  WeightUpdate update;
+  WeightUpdate update(decoder);
   const AdapterFile& file = update.adapters_.emplace_back(AdapterFile::Open(directory));
   const LoraSpec& live = decoder.lora();
   const std::string where = file.path().string();
@@ -117,12 +139,17 @@ void WeightUpdate::Add(const at::Tensor& live, const TensorView& stored, const s
   changes_.push_back({live, stored, where});
 }
 
-void WeightUpdate::Install() const {
+void WeightUpdate::Install() {
   const at::NoGradGuard no_grad;
+  if (replacement_) {
+    decoder_.TakeWeights(std::move(*replacement_));
+    return;
+  }
   for (const Change& change : changes_) {
     at::Tensor live = change.live;
     live.copy_(ToTensor(change.stored, change.stored.shape, live.scalar_type(), change.where));
   }
+  if (const auto packing = decoder_.packing()) decoder_.Pack(*packing);
 }
 
 }  // namespace nla::serve

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,16 @@ class WeightUpdate {
   // what does not fit: another architecture, a tensor that is missing or has another shape or type, another rank.
   // Changes nothing. The decoder is borrowed.
   static WeightUpdate Open(Decoder& decoder, const std::filesystem::path& directory);
+  // For a decoder that keeps packed weights alone: a new one is loaded beside it, to take its place. `options` and
+  // `old` are what the one at work was loaded by, `base` where the weights under its adapters are.
+  struct Loaded {
+    DecoderOptions options;
+    std::filesystem::path old, base;
+  };
+  static WeightUpdate Load(Decoder& decoder, const Loaded& loaded, const std::filesystem::path& directory);
 
-  // Copies every tensor into the decoder. Nothing else may use it meanwhile.
-  void Install() const;
+  // Copies every tensor into the decoder, and packs it again where it is packed. Nothing else may use it meanwhile.
+  void Install();
 
  private:
   struct Change {
@@ -30,6 +38,10 @@ class WeightUpdate {
   static WeightUpdate OpenAdapters(Decoder& decoder, const std::filesystem::path& directory);
   void Add(const at::Tensor& live, const TensorView& stored, const std::string& where);
 
+  explicit WeightUpdate(Decoder& decoder) : decoder_(decoder) {}
+
+  Decoder& decoder_;
+  std::optional<Decoder> replacement_;
   // What the views look into.
   std::vector<Checkpoint> checkpoints_;
   std::vector<AdapterFile> adapters_;

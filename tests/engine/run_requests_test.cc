@@ -109,6 +109,24 @@ TEST_F(RunRequestsTest, TheCompanyChangesNothing) {
   }
 }
 
+TEST_F(RunRequestsTest, TheCompanyChangesNotOneBitOfPackedWeights) {
+  const Prompts prompts = MakePrompts(11);
+  const SamplingOptions options = Sampling(1.0, 12, {3, 50, 77, 120, 200, 210, 220, 230, 240, 250});
+  for (const packed::Format format : {packed::Format::kFloat, packed::Format::kInt8}) {
+    model_.decoder.Pack(format);
+    const std::vector<Reply> one = Run(prompts, {options, {.max_running = 1}});
+    for (const EngineOptions& engine :
+         {EngineOptions{.max_running = 3}, EngineOptions{.max_running = 11},
+          EngineOptions{.max_running = 11, .prefill_rows = 3}, EngineOptions{.max_running = 11, .kv_tokens = 64}}) {
+      const std::vector<Reply> many = Run(prompts, {options, engine});
+      for (size_t i = 0; i < one.size(); ++i) {
+        EXPECT_EQ(many[i].ids, one[i].ids) << i;
+        EXPECT_EQ(many[i].logprobs, one[i].logprobs) << i;
+      }
+    }
+  }
+}
+
 TEST_F(RunRequestsTest, SharedBeginningsChangeNothing) {
   Prompts prompts = MakePrompts(9);
   std::vector<TokenId> start(37);

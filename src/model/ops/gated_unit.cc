@@ -1,28 +1,14 @@
-// Gated units forward and backward. Both activations are x · sigmoid(z(x)): z = x is silu, and since
-// (1 + tanh(u)) / 2 = sigmoid(2u), a cubic z is gelu in its tanh form. The backward computes them again from gate and
-// up.
+// Gated units forward and backward; gated_row.h has the activations. The backward computes them again from gate and up.
 #include "model/ops/gated_unit.h"
 
 #include <ATen/ops/empty_like.h>
 
 #include "model/ops/autograd.h"
+#include "model/ops/gated_row.h"
 #include "model/ops/rows.h"
 
 namespace nla::ops {
 namespace {
-
-struct Silu {
-  static float Inner(float x) { return x; }
-  static float Slope(float /*x*/) { return 1.0F; }
-};
-
-// z = 2 sqrt(2/π) (x + 0.044715 x³)
-struct GeluTanh {
-  static constexpr float kOuter = 1.59576912160573F;
-  static constexpr float kCubic = 0.044715F;
-  static float Inner(float x) { return kOuter * (x + kCubic * x * x * x); }
-  static float Slope(float x) { return kOuter * (1.0F + 3 * kCubic * x * x); }
-};
 
 template <typename T, typename Act>
 void ForwardRows(const at::Tensor& gate, const at::Tensor& up, at::Tensor& out) {

@@ -1,0 +1,143 @@
+// Scores page by page: a page holds its keys transposed, so that sixteen tokens' scores grow side by side and no sum
+// runs across a register. Then softmax, then the weighted sum of the values.
+#include "model/attend_row.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "model/kv_pages.h"
+#include "model/ops/rows.h"
+#include "model/ops/vector8.h"
+
+namespace nla {
+namespace {
+
+using ops::Load8;
+
+constexpr int64_t kLanes = 8;
+static_assert(kPageTokens == 2 * kLanes);
+
+// query · key of a page's tokens for kHeads heads, to weights[head · stride].
+template <int kHeads, typename T>
+void ScorePage(const float* query, int64_t d, const T* keys, float* weights, int64_t stride) {
+  ops::RowSums<kHeads> sums;
+  for (int64_t c = 0; c < d; ++c) {
+    sums.Add(Load8(keys + c * kPageTokens), Load8(keys + c * kPageTokens + kLanes), query + c, d);
+  }
+  sums.Store(weights, stride);
+}
+
+// Scores to weights that add up to one.
+void Softmax(float* weights, int64_t count) {
+  float largest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, weights[i]);
+  float total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t i = 0; i < count; ++i) {
+    weights[i] = ops::Exp(weights[i] - largest);
+    total += weights[i];
+  }
+  const float inverse = 1.0F / total;
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) weights[i] *= inverse;
+}
+
+// Where a row's values lie, token by token.
+template <typename T>
+struct Values {
+  const AttendedRow& row;
+  const T* slab;
+  int64_t group;
+  const AttentionShape& shape;
+  int64_t base;  // the token that weights begin with
+
+  // Calls body(index of its weight, the value).
+  template <typename Body>
+  void ForEach(const Body& body) const {
+    for (int64_t token = row.first; token < row.end;) {
+      const int64_t page = row.pages[token / kPageTokens];
+      const T* at = slab + ((page * shape.groups + group) * kPageTokens + token % kPageTokens) * shape.d;
+      const int64_t stop = std::min(row.end, (token / kPageTokens + 1) * kPageTokens);
+      for (; token < stop; ++token, at += shape.d) body(token - base, at);
+    }
+  }
+};
+
+// out[head][begin …] = Σ weight · value over sixteen columns of kHeads heads. The weight of a token is at
+// weights[head · stride + its index].
+template <int kHeads, typename T>
+void SumValues(const Values<T>& values, int64_t begin, const float* weights, int64_t stride, float* out) {
+  ops::RowSums<kHeads> sums;
+  values.ForEach([&](int64_t index, const T* value) {
+    sums.Add(Load8(value + begin), Load8(value + begin + kLanes), weights + index, stride);
+  });
+  sums.Store(out + begin, values.shape.d);
+}
+
+template <int kHeads, typename T>
+void SumAllValues(const Values<T>& values, const float* weights, int64_t stride, float* out) {
+  const int64_t d = values.shape.d;
+  int64_t begin = 0;
+  for (; begin + 2 * kLanes <= d; begin += 2 * kLanes) SumValues<kHeads>(values, begin, weights, stride, out);
+  if (begin == d) return;
+  for (int h = 0; h < kHeads; ++h) std::fill(out + h * d + begin, out + (h + 1) * d, 0.0F);
+  values.ForEach([&](int64_t index, const T* value) {
+    for (int h = 0; h < kHeads; ++h) {
+      for (int64_t c = begin; c < d; ++c) out[h * d + c] += weights[h * stride + index] * ops::ToFloat(value[c]);
+    }
+  });
+}
+
+template <int kHeads, typename T>
+void AttendHeads(const float* q, const AttendedRow& row, int64_t group, const AttentionSlabs<T>& slabs,
+                 AttentionScratch& scratch, float* out) {
+  const AttentionShape& shape = slabs.shape;
+  const int64_t stride = scratch.stride();
+  const int64_t base = row.first / kPageTokens * kPageTokens;
+  float* weights = scratch.weights();
+  for (int64_t token = base; token < row.end; token += kPageTokens) {
+    const int64_t page = row.pages[token / kPageTokens];
+    const T* keys = slabs.keys + (page * shape.groups + group) * shape.d * kPageTokens;
+    ScorePage<kHeads>(q, shape.d, keys, weights + token - base, stride);
+  }
+  for (int h = 0; h < kHeads; ++h) Softmax(weights + h * stride + row.first - base, row.end - row.first);
+  SumAllValues<kHeads, T>({row, slabs.values, group, shape, base}, weights, stride, out);
+}
+
+}  // namespace
+
+AttentionScratch::AttentionScratch(int64_t tokens, const AttentionShape& shape)
+    : stride_((tokens + 2 * kPageTokens - 1) / kPageTokens * kPageTokens),
+      weights_(std::min<int64_t>(4, shape.ratio()) * stride_) {}
+
+template <typename T>
+void AttendGroup(const float* q, const AttendedRow& row, int64_t group, const AttentionSlabs<T>& slabs,
+                 AttentionScratch& scratch, float* out) {
+  const int64_t d = slabs.shape.d;
+  const int64_t ratio = slabs.shape.ratio();
+  for (int64_t h = 0; h < ratio; h += 4) {
+    const float* from = q + h * d;
+    float* to = out + h * d;
+    switch (std::min<int64_t>(4, ratio - h)) {
+      case 1:
+        AttendHeads<1>(from, row, group, slabs, scratch, to);
+        break;
+      case 2:
+        AttendHeads<2>(from, row, group, slabs, scratch, to);
+        break;
+      case 3:
+        AttendHeads<3>(from, row, group, slabs, scratch, to);
+        break;
+      default:
+        AttendHeads<4>(from, row, group, slabs, scratch, to);
+    }
+  }
+}
+
+template void AttendGroup(const float*, const AttendedRow&, int64_t, const AttentionSlabs<float>&, AttentionScratch&,
+                          float*);
+template void AttendGroup(const float*, const AttendedRow&, int64_t, const AttentionSlabs<c10::BFloat16>&,
+                          AttentionScratch&, float*);
+
+}  // namespace nla

@@ -1,0 +1,31 @@
+// Tiles of six rows and sixteen outputs: twelve registers of sums.
+#include "model/packed/float_kernel.h"
+
+#include "model/ops/vector8.h"
+
+namespace nla::packed {
+namespace {
+
+constexpr int kTileRows = 6;
+
+template <int kCount>
+void Tile(const FloatJob& job, int64_t row, float* sums) {
+  if constexpr (kCount > 1) {
+    if (job.count - row < kCount) return Tile<kCount - 1>(job, row, sums);
+  }
+  const float* inputs = job.rows + row * job.stride;
+  ops::RowSums<kCount> tile;
+  for (int64_t k = 0; k < job.inputs; ++k) {
+    const float* weights = job.panel + k * kPanelOutputs;
+    tile.Add(ops::Load8(weights), ops::Load8(weights + 8), inputs + k, job.stride);
+  }
+  tile.Store(sums + row * kPanelOutputs, kPanelOutputs);
+}
+
+}  // namespace
+
+void MultiplyFloat(const FloatJob& job, float* sums) {
+  for (int64_t row = 0; row < job.count; row += kTileRows) Tile<kTileRows>(job, row, sums);
+}
+
+}  // namespace nla::packed

@@ -1,0 +1,163 @@
+// Packing, quantising, and the scales after the kernels.
+#include "model/packed/packed_linear.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/fail.h"
+#include "model/packed/float_kernel.h"
+#include "model/packed/int8_variants.h"
+
+namespace nla::packed {
+namespace {
+
+constexpr int64_t kLargestWeight = 127;
+constexpr int64_t kStrideNumbers = 16;  // rows begin at whole vectors
+constexpr int64_t kPanelsPerTask = 4;
+
+int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+// The largest integer of an input: as many bits as keep a sum of `width` products inside 32 bits. For widths of today's
+// models 10 to 15 bits, so that rounding the inputs costs little beside rounding the weights to 8.
+int64_t LargestInput(int64_t width) {
+  constexpr int64_t kLargestSum = std::numeric_limits<int32_t>::max();
+  return std::min<int64_t>(32000, kLargestSum / (kLargestWeight * width));
+}
+
+float LargestMagnitude(const float* x, int64_t count) {
+  float largest = 0;
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(x[i]));
+  return largest;
+}
+
+// Nearest integers of x / scale.
+template <typename T>
+void Quantise(const float* x, int64_t count, float inverse, T* out) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(static_cast<int32_t>(__builtin_rintf(x[i] * inverse)));
+}
+
+// Rows of numbers too small for an inverse count as zeros.
+float Inverse(float scale) { return scale > 1e-36F ? 1.0F / scale : 0.0F; }
+
+}  // namespace
+
+LinearInputs::LinearInputs(Format format, int64_t rows, int64_t widest)
+    : format_(format),
+      numbers_(at::empty({rows, RoundUp(widest, kStrideNumbers)}, format == Format::kFloat ? at::kFloat : at::kShort)),
+      scales_(at::empty({rows}, at::kFloat)) {}
+
+void LinearInputs::Set(int64_t row, const float* x, int64_t width) {
+  const int64_t stride = numbers_.size(1);
+  if (format_ == Format::kFloat) {
+    std::copy_n(x, width, numbers_.mutable_data_ptr<float>() + row * stride);
+    return;
+  }
+  int16_t* out = numbers_.mutable_data_ptr<int16_t>() + row * stride;
+  const float scale = LargestMagnitude(x, width) / static_cast<float>(LargestInput(width));
+  Quantise(x, width, Inverse(scale), out);
+  if (width % 2 == 1) out[width] = 0;
+  scales_.mutable_data_ptr<float>()[row] = scale;
+}
+
+PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias)
+    : format_(format), outputs_(weight.size(0)), inputs_(weight.size(1)) {
+  NLA_CHECK(outputs_ > 0 && inputs_ > 0);
+  const at::Tensor whole = weight.detach().to(at::kFloat).contiguous();
+  if (format == Format::kFloat) {
+    PackFloat(whole);
+  } else {
+    PackInt8(whole);
+  }
+  if (!bias.defined()) return;
+  bias_ = at::zeros({panels() * kPanelOutputs}, at::kFloat);
+  bias_.narrow(0, 0, outputs_).copy_(bias.detach());
+}
+
+void PackedLinear::PackFloat(const at::Tensor& weight) {
+  weights_ = at::zeros({panels(), inputs_, kPanelOutputs}, at::kFloat);
+  const float* from = weight.const_data_ptr<float>();
+  float* to = weights_.mutable_data_ptr<float>();
+  at::parallel_for(0, panels(), kPanelsPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t first = panel * kPanelOutputs;
+      const int64_t count = std::min(kPanelOutputs, outputs_ - first);
+      float* out = to + first * inputs_;
+      for (int64_t k = 0; k < inputs_; ++k) {
+        for (int64_t n = 0; n < count; ++n) out[k * kPanelOutputs + n] = from[(first + n) * inputs_ + k];
+      }
+    }
+  });
+}
+
+void PackedLinear::PackInt8(const at::Tensor& weight) {
+  NLA_CHECK(LargestInput(inputs_) >= kLargestWeight);
+  const int64_t pairs = RoundUp(inputs_, 2) / 2;
+  weights_ = at::zeros({panels(), pairs, kPanelOutputs, 2}, at::kChar);
+  scales_ = at::zeros({panels() * kPanelOutputs}, at::kFloat);
+  const float* from = weight.const_data_ptr<float>();
+  int8_t* to = weights_.mutable_data_ptr<int8_t>();
+  float* scales = scales_.mutable_data_ptr<float>();
+  at::parallel_for(0, panels(), kPanelsPerTask, [&](int64_t begin, int64_t end) {
+    std::vector<int8_t> row(inputs_);
+    for (int64_t n = begin * kPanelOutputs; n < std::min(end * kPanelOutputs, outputs_); ++n) {
+      scales[n] = LargestMagnitude(from + n * inputs_, inputs_) / static_cast<float>(kLargestWeight);
+      Quantise(from + n * inputs_, inputs_, Inverse(scales[n]), row.data());
+      int8_t* panel = to + (n / kPanelOutputs * pairs * kPanelOutputs + n % kPanelOutputs) * 2;
+      for (int64_t k = 0; k < inputs_; ++k) panel[k / 2 * kPanelOutputs * 2 + k % 2] = row[k];
+    }
+  });
+}
+
+void PackedLinear::Run(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const {
+  NLA_CHECK(in.format_ == format_ && rows.count <= kMostRows);
+  const int64_t stride = in.numbers_.size(1);
+  const float* bias = bias_.defined() ? bias_.const_data_ptr<float>() + panel * kPanelOutputs : nullptr;
+  if (format_ == Format::kFloat) {
+    MultiplyFloat({weights_.const_data_ptr<float>() + panel * inputs_ * kPanelOutputs, inputs_,
+                   in.numbers_.const_data_ptr<float>() + rows.first * stride, stride, rows.count},
+                  out);
+    if (bias == nullptr) return;
+    for (int64_t r = 0; r < rows.count; ++r) {
+      for (int64_t n = 0; n < kPanelOutputs; ++n) out[r * kPanelOutputs + n] += bias[n];
+    }
+    return;
+  }
+  static const Int8Kernel kernel = Int8Variants().front().run;
+  alignas(64) int32_t sums[kMostRows * kPanelOutputs];
+  const int64_t pairs = weights_.size(1);
+  kernel({weights_.const_data_ptr<int8_t>() + panel * pairs * kPanelOutputs * 2, pairs,
+          in.numbers_.const_data_ptr<int16_t>() + rows.first * stride, stride, rows.count},
+         sums);
+  const float* scales = scales_.const_data_ptr<float>() + panel * kPanelOutputs;
+  const float* row_scales = in.scales_.const_data_ptr<float>() + rows.first;
+  for (int64_t r = 0; r < rows.count; ++r) {
+    const int32_t* row = sums + r * kPanelOutputs;
+    float* to = out + r * kPanelOutputs;
+    for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] = static_cast<float>(row[n]) * (scales[n] * row_scales[r]);
+    if (bias == nullptr) continue;
+    for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] += bias[n];
+  }
+}
+
+void PackedLinear::RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const {
+  alignas(64) float tile[kMostRows * kPanelOutputs];
+  Run(panel, in, rows, tile);
+  const int64_t first = panel * kPanelOutputs;
+  const int64_t count = std::min(kPanelOutputs, outputs_ - first);
+  float* to = out + rows.first * outputs_ + first;
+  if (count == kPanelOutputs) {  // the usual case, whose length the compiler knows
+    for (int64_t r = 0; r < rows.count; ++r) std::copy_n(tile + r * kPanelOutputs, kPanelOutputs, to + r * outputs_);
+    return;
+  }
+  for (int64_t r = 0; r < rows.count; ++r) std::copy_n(tile + r * kPanelOutputs, count, to + r * outputs_);
+}
+
+}  // namespace nla::packed

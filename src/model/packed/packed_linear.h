@@ -1,0 +1,66 @@
+// A linear layer whose weights were rearranged once for the kernels, and the rows that such layers read. No gradient.
+// Which thread computes which panel is the caller's to say.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "model/packed/format.h"
+
+namespace nla::packed {
+
+// Rows as linears of one format read them: fp32, or 16-bit integers with one scale a row. Rows may be set from several
+// threads.
+class LinearInputs {
+ public:
+  // Room for `rows` rows of up to `widest` numbers.
+  LinearInputs(Format format, int64_t rows, int64_t widest);
+
+  // `x` are the inputs of one row for a linear of `width` inputs. All rows that a linear reads have its width.
+  void Set(int64_t row, const float* x, int64_t width);
+
+ private:
+  friend class PackedLinear;
+  Format format_;
+  at::Tensor numbers_;  // fp32 or int16
+  at::Tensor scales_;   // fp32 [rows]
+};
+
+struct RowRange {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+// Most rows of one call of PackedLinear::Run.
+inline constexpr int64_t kMostRows = 96;
+
+class PackedLinear {
+ public:
+  PackedLinear() = default;
+  // weight [out, in] of any floating type; bias [out] or undefined. Copies what it needs.
+  PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias);
+
+  bool defined() const { return weights_.defined(); }
+  int64_t outputs() const { return outputs_; }
+  int64_t inputs() const { return inputs_; }
+  int64_t panels() const { return (outputs_ + kPanelOutputs - 1) / kPanelOutputs; }
+
+  // Outputs kPanelOutputs · panel … of the rows, to `out` [count][kPanelOutputs]; those beyond outputs() are zero. A
+  // row's result does not depend on what other rows are in the call.
+  void Run(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
+  // The same into a matrix [rows][outputs()]; `out` is its first element.
+  void RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
+
+ private:
+  void PackFloat(const at::Tensor& weight);
+  void PackInt8(const at::Tensor& weight);
+
+  Format format_ = Format::kFloat;
+  int64_t outputs_ = 0;
+  int64_t inputs_ = 0;
+  at::Tensor weights_;  // by panels: fp32 [in][kPanelOutputs], or int8 [in / 2][kPanelOutputs][2]
+  at::Tensor scales_;   // kInt8: fp32 [panels · kPanelOutputs]
+  at::Tensor bias_;     // fp32 [panels · kPanelOutputs], or undefined
+};
+
+}  // namespace nla::packed
