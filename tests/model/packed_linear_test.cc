@@ -88,6 +88,19 @@ TEST(PackedLinear, EightBitsStayInsideTheirRounding) {
   }
 }
 
+// Weights that 8 bits hold without loss: what is left is the rounding of inputs to 15 bits, of at most half a step.
+TEST(PackedLinear, InputsLoseNextToNothing) {
+  const at::Tensor x = at::randn({7, 64});
+  at::Tensor weight = (at::randn({48, 64}) * 30).round().clamp(-127, 127);
+  weight.select(1, 5).fill_(127);  // so that the scale is 1
+  const at::Tensor found = Outputs(PackedLinear(Format::kInt8, weight, {}), Format::kInt8, x);
+  const at::Tensor wanted = at::linear(x, weight);
+  const at::Tensor most = (x.abs().amax(1) / 32000 / 2).unsqueeze(1) * weight.abs().sum(1);
+  EXPECT_LT(((found - wanted).abs() - most * 1.001 - 1e-3).max().item<double>(), 0);
+  // Half a step of 1/32000 of some 3 standard deviations, and as many signs as not.
+  EXPECT_LT(RelativeError(found, wanted), 1e-4);
+}
+
 TEST(PackedLinear, TheLargestSumsFit) {
   for (const int64_t inputs : {512, 529, 1536, 18944}) {
     const at::Tensor x = at::ones({2, inputs});

@@ -13,10 +13,6 @@
 namespace nla::packed {
 namespace {
 
-at::Tensor Buffer(int64_t rows, int64_t width) { return at::empty({rows, width}, at::kFloat); }
-
-float* RowOf(at::Tensor& rows, int64_t row) { return rows.mutable_data_ptr<float>() + row * rows.size(1); }
-
 // The runs of rows that a linear takes at once.
 template <typename Body>
 void ForChunks(int64_t rows, const Body& body) {
@@ -37,20 +33,23 @@ void Turn(float* head, int64_t d, const float* cos, const float* sin) {
 
 }  // namespace
 
+Pass::Buffer::Buffer(int64_t rows, int64_t row_width)
+    : tensor(at::empty({rows, row_width}, at::kFloat)), data(tensor.mutable_data_ptr<float>()), width(row_width) {}
+
 Pass::Pass(const ModelSpec& spec, Format format, const at::Tensor& hidden_TD, const NewRows& rows)
     : spec_(spec),
       new_rows_(rows),
       rows_(hidden_TD.size(0)),
-      residual_TD_(Buffer(rows_, spec.d_model)),
-      normed_TD_(Buffer(rows_, spec.d_model)),
-      delta_TD_(Buffer(rows_, spec.d_model)),
-      q_TX_(Buffer(rows_, spec.n_heads * spec.d_head)),
-      k_TX_(Buffer(rows_, spec.n_kv_heads * spec.d_head)),
-      v_TX_(Buffer(rows_, spec.n_kv_heads * spec.d_head)),
-      mixed_TX_(Buffer(rows_, spec.n_heads * spec.d_head)),
-      gated_TF_(Buffer(rows_, spec.d_ff)),
+      residual_TD_(rows_, spec.d_model),
+      normed_TD_(rows_, spec.d_model),
+      delta_TD_(rows_, spec.d_model),
+      q_TX_(rows_, spec.n_heads * spec.d_head),
+      k_TX_(rows_, spec.n_kv_heads * spec.d_head),
+      v_TX_(rows_, spec.n_kv_heads * spec.d_head),
+      mixed_TX_(rows_, spec.n_heads * spec.d_head),
+      gated_TF_(rows_, spec.d_ff),
       inputs_(format, rows_, std::max({spec.d_model, spec.n_heads * spec.d_head, spec.d_ff})) {
-  residual_TD_.copy_(hidden_TD.detach());
+  residual_TD_.tensor.copy_(hidden_TD.detach());
   places_.reserve(rows_);
   for (const PagedRows& sequence : rows.sequences) {
     for (int64_t i = 0; i < sequence.rows; ++i) places_.push_back({sequence.pages.data(), sequence.stored + i});
@@ -61,8 +60,8 @@ Pass::Pass(const ModelSpec& spec, Format format, const at::Tensor& hidden_TD, co
 // residual += delta, or its norm where the family has one there.
 void Pass::AddDelta(int64_t row, const at::Tensor& post) {
   const int64_t d = spec_.d_model;
-  float* residual = RowOf(residual_TD_, row);
-  const float* delta = RowOf(delta_TD_, row);
+  float* residual = residual_TD_.Row(row);
+  const float* delta = delta_TD_.Row(row);
   if (!post.defined()) {
     for (int64_t i = 0; i < d; ++i) residual[i] += delta[i];
     return;
@@ -75,24 +74,21 @@ void Pass::AddDelta(int64_t row, const at::Tensor& post) {
 
 void Pass::SetNormed(int64_t row, const at::Tensor& norm) {
   const int64_t d = spec_.d_model;
-  const float* residual = RowOf(residual_TD_, row);
-  float* normed = RowOf(normed_TD_, row);
+  const float* residual = residual_TD_.Row(row);
+  float* normed = normed_TD_.Row(row);
   ops::NormRow(residual, norm.const_data_ptr<float>(), normed, d, ops::ReciprocalRms(residual, d, spec_.norm_eps),
                static_cast<float>(spec_.norm_offset));
   inputs_.Set(row, normed, d);
 }
 
-void Pass::SetInputs(const at::Tensor& rows, const Member& member) {
-  const int64_t width = rows.size(1);
-  const float* from = rows.const_data_ptr<float>();
-  member.Share(rows_, [&](int64_t row) { inputs_.Set(row, from + row * width, width); });
+void Pass::SetInputs(const Buffer& rows, const Member& member) {
+  member.Share(rows_, [&](int64_t row) { inputs_.Set(row, rows.Row(row), rows.width); });
   member.team.Meet();
 }
 
-void Pass::Apply(const PackedLinear& linear, at::Tensor& out, const Member& member) {
-  float* to = out.mutable_data_ptr<float>();
+void Pass::Apply(const PackedLinear& linear, const Buffer& out, const Member& member) {
   ForChunks(rows_, [&](const RowRange& range) {
-    member.Share(linear.panels(), [&](int64_t panel) { linear.RunInto(panel, inputs_, range, to); });
+    member.Share(linear.panels(), [&](int64_t panel) { linear.RunInto(panel, inputs_, range, out.data); });
   });
   member.team.Meet();
 }
@@ -100,7 +96,7 @@ void Pass::Apply(const PackedLinear& linear, at::Tensor& out, const Member& memb
 // Queries, keys and values, whose panels are shared out as one row of panels.
 void Pass::ProjectHeads(const Block& block, const Member& member) {
   const PackedLinear* linears[] = {&block.linears[kQ], &block.linears[kK], &block.linears[kV]};
-  float* outs[] = {RowOf(q_TX_, 0), RowOf(k_TX_, 0), RowOf(v_TX_, 0)};
+  float* outs[] = {q_TX_.Row(0), k_TX_.Row(0), v_TX_.Row(0)};
   const int64_t all = linears[0]->panels() + linears[1]->panels() + linears[2]->panels();
   ForChunks(rows_, [&](const RowRange& range) {
     member.Share(all, [&](int64_t panel) {
@@ -128,9 +124,9 @@ void Pass::TurnHeads(const Block& block, int64_t index, int64_t row) {
       Turn(head, d, cos, sin);
     }
   };
-  float* query = RowOf(q_TX_, row);
+  float* query = q_TX_.Row(row);
   turn(query, spec_.n_heads, block.norms[kQueryNorm]);
-  turn(RowOf(k_TX_, row), spec_.n_kv_heads, block.norms[kKeyNorm]);
+  turn(k_TX_.Row(row), spec_.n_kv_heads, block.norms[kKeyNorm]);
   const auto scale = static_cast<float>(spec_.attention_scale);
   for (int64_t i = 0; i < spec_.n_heads * d; ++i) query[i] *= scale;
 }
@@ -143,10 +139,10 @@ void Pass::Store(int64_t index, KvPages& cache, int64_t row) {
   const int64_t page = place.pages[place.position / kPageTokens];
   const int64_t slot = place.position % kPageTokens;
   T* keys = cache.keys(index).mutable_data_ptr<T>() + page * groups * d * kPageTokens + slot;
-  const float* key = RowOf(k_TX_, row);
+  const float* key = k_TX_.Row(row);
   for (int64_t i = 0; i < groups * d; ++i) keys[i * kPageTokens] = ops::FromFloat<T>(key[i]);
   T* values = cache.values(index).mutable_data_ptr<T>();
-  const float* value = RowOf(v_TX_, row);
+  const float* value = v_TX_.Row(row);
   for (int64_t g = 0; g < groups; ++g) {
     T* to = values + ((page * groups + g) * kPageTokens + slot) * d;
     for (int64_t c = 0; c < d; ++c) to[c] = ops::FromFloat<T>(value[g * d + c]);
@@ -168,7 +164,7 @@ void Pass::Attend(int64_t index, const KvPages& cache, const Member& member) {
     const int64_t group = item % slabs.shape.groups;
     const int64_t end = places_[row].position + 1;
     const AttendedRow seen{places_[row].pages, window > 0 ? std::max<int64_t>(0, end - window) : 0, end};
-    AttendGroup(RowOf(q_TX_, row) + group * width, seen, group, slabs, scratch, RowOf(mixed_TX_, row) + group * width);
+    AttendGroup(q_TX_.Row(row) + group * width, seen, group, slabs, scratch, mixed_TX_.Row(row) + group * width);
   });
   member.team.Meet();
 }
@@ -186,7 +182,7 @@ void Pass::GateAndUp(const Block& block, const Member& member) {
       ops::GateRow(gates, ups, gates, range.count * kPanelOutputs, spec_.activation);
       const int64_t count = std::min(kPanelOutputs, spec_.d_ff - panel * kPanelOutputs);
       for (int64_t r = 0; r < range.count; ++r) {
-        std::copy_n(gates + r * kPanelOutputs, count, RowOf(gated_TF_, range.first + r) + panel * kPanelOutputs);
+        std::copy_n(gates + r * kPanelOutputs, count, gated_TF_.Row(range.first + r) + panel * kPanelOutputs);
       }
     });
   });

@@ -25,9 +25,17 @@ class Pass {
   void RunBlock(std::span<const Block> blocks, int64_t index, KvPages& cache, const Member& member);
   void End(const Block& last, const Member& member);
 
-  const at::Tensor& residual() const { return residual_TD_; }
+  const at::Tensor& residual() const { return residual_TD_.tensor; }
 
  private:
+  // fp32 [rows, width]. The pointer is taken once: a tensor is asked for it at the cost of a call.
+  struct Buffer {
+    Buffer(int64_t rows, int64_t row_width);
+    float* Row(int64_t row) const { return data + row * width; }
+    at::Tensor tensor;
+    float* data;
+    int64_t width;
+  };
   // Where a new row's key and value go, and the token's place in its sequence.
   struct Place {
     const int32_t* pages;
@@ -36,8 +44,8 @@ class Pass {
 
   void AddDelta(int64_t row, const at::Tensor& post);
   void SetNormed(int64_t row, const at::Tensor& norm);
-  void SetInputs(const at::Tensor& rows, const Member& member);
-  void Apply(const PackedLinear& linear, at::Tensor& out, const Member& member);
+  void SetInputs(const Buffer& rows, const Member& member);
+  void Apply(const PackedLinear& linear, const Buffer& out, const Member& member);
   void ProjectHeads(const Block& block, const Member& member);
   void TurnHeads(const Block& block, int64_t index, int64_t row);
   template <typename T>
@@ -50,7 +58,7 @@ class Pass {
   const NewRows& new_rows_;
   int64_t rows_;
   std::vector<Place> places_;
-  at::Tensor residual_TD_, normed_TD_, delta_TD_, q_TX_, k_TX_, v_TX_, mixed_TX_, gated_TF_;
+  Buffer residual_TD_, normed_TD_, delta_TD_, q_TX_, k_TX_, v_TX_, mixed_TX_, gated_TF_;
   LinearInputs inputs_;
 };
 
