@@ -9,6 +9,7 @@ checks passed", or the report.
 
 import subprocess
 import sys
+import tempfile
 
 URL = sys.argv[1]
 CHECKS = [
@@ -23,10 +24,12 @@ LEFT_OUT = ["/pause_generation"]
 
 command = [sys.executable, "-m", "schemathesis.cli", "run", f"{URL}/openapi.json", "--url", URL]
 command += ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "25"]
-command += ["--seed", "5", "--generation-deterministic", "--no-color", "--request-timeout", "120", "--workers", "1"]
+command += ["--seed", "5", "--generation-deterministic", "--request-timeout", "120"]
+command += ["--workers", "1", "--continue-on-failure", "--warnings", "off", "--no-color"]
 for path in LEFT_OUT:
     command += ["--exclude-path", path]
-result = subprocess.run(command, capture_output=True, text=True, check=False)
+with tempfile.TemporaryDirectory() as place:  # it leaves a folder of its own where it runs
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
 if result.returncode != 0:
     print(result.stdout[-12000:], result.stderr[-4000:])
     sys.exit(1)
