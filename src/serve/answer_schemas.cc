@@ -15,10 +15,10 @@ OrderedJson AnyOf(const std::vector<OrderedJson>& schemas) { return {{"anyOf", s
 OrderedJson OrNull(const OrderedJson& schema) { return AnyOf({schema, Type("null")}); }
 OrderedJson OneWord(const char* word) { return {{"const", word}}; }
 
-// [logprob, id, text or null]
+// [logprob, id, text or null]; a logprob that is no finite number is null
 OrderedJson LogprobTuple() {
   OrderedJson schema = Type("array");
-  schema["prefixItems"] = OrderedJson::array({Number(), Count(), OrNull(Text())});
+  schema["prefixItems"] = OrderedJson::array({OrNull(Number()), Count(), OrNull(Text())});
   schema["minItems"] = 3;
   schema["maxItems"] = 3;
   return schema;
@@ -62,7 +62,7 @@ std::vector<AnswerField> ReplyFields() {
           {"ok", Flag(), "whether there is an explanation"},
           {"finish_reason", FinishSchema()},
           {"completion_tokens", Count()},
-          {"logprob", Number(), "sum over the reply's tokens"},
+          {"logprob", OrNull(Number()), "sum over the reply's tokens; null: no finite number"},
           {"norm", Number(), "of the activation"}};
 }
 

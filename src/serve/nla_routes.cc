@@ -106,6 +106,7 @@ HttpResponse Compare(Context& context, Call& call) {
   };
   const std::span<const float> a = side(request.vector_a, 0);
   const std::span<const float> b = side(request.vector_b, texts.size() - 1);
+  if (a.empty()) FailUsage({.where = "vector_a", .what = "is empty", .wanted = "at least one number"});
   if (a.size() != b.size()) {
     FailUsage({.where = "vector_a and vector_b",
                .what = "are of different widths",

@@ -12,7 +12,7 @@ OrderedJson Answer(const Route& route) {
   if (!route.answer.is_null()) answer["content"] = Content(route.answer);
   if (!route.answer_type.empty()) answer["content"][route.answer_type] = {{"schema", {{"type", "string"}}}};
   if (!route.body.is_null() && route.body.contains("properties") && route.body["properties"].contains("stream")) {
-    answer["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+    answer["content"]["text/event-stream"] = OrderedJson::object();
   }
   return answer;
 }

@@ -5,7 +5,8 @@
 DIR is a checkout of the reference repository (nla_inference.py is in it). PAIR is merged to whole checkpoints, its
 verbalizer served; NLAClient asks for greedy replies, which must be those of `nla verbalize`, and NLACritic rebuilds
 vectors, which must be those of `nla reconstruct`. Needs a transformers that the reference is written for (before 5) and
-orjson. Prints what it found, and "all equal" when all is.
+orjson, and a pair whose embeddings are bf16 numbers, since the client rounds them to such. Prints what it found, and "all
+equal" when all is.
 """
 
 import argparse
@@ -42,10 +43,9 @@ def read_vectors():
 
 
 def check_client(av, vectors):
-    # The reference's client reads the embedding table in bf16, so both sides do.
-    here = nla("verbalize", "--av", av, "--activations", ASKED.activations, "--limit", str(ASKED.rows), "--dtype", "bf16",
+    here = nla("verbalize", "--av", av, "--activations", ASKED.activations, "--limit", str(ASKED.rows), "--dtype", "fp32",
                "--max-new-tokens", str(ASKED.tokens), "--force")["rows"]  # fmt: skip
-    serve = [ASKED.nla, "serve", "--av", av, "--dtype", "bf16", "--port", "0", "--json", "--log-level", "warn"]
+    serve = [ASKED.nla, "serve", "--av", av, "--dtype", "fp32", "--port", "0", "--json", "--log-level", "warn"]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         try:
             url = json.loads(server.stdout.readline())["url"]

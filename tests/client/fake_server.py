@@ -167,7 +167,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b'{"text": "x"}' if spoil == "garbage" else value, cut=spoil == "cut")
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # Of a client that was killed, nothing is said.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+server = Server(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
 sys.stdin.read()

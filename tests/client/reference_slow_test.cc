@@ -21,7 +21,7 @@ TEST(ReferenceSlow, ItsClientAndCriticAgreeWithOurs) {
   const char* const python = std::getenv("NLA_REFERENCE_PYTHON");
   const TinyPair tiny;
   const fs::path rows = tiny.WriteHeldOut(12, /*explained=*/false);
-  tiny.Assemble("pair", "av", "ar");
+  tiny.Assemble("pair", "av_known", "ar");  // its embeddings are noughts and ones
   const ProcessResult run =
       RunProcess({python != nullptr ? python : NLA_PYTHON, NLA_SOURCE_DIR "/tests/client/check_reference.py",
                   "--reference", reference, "--nla", NLA_PROGRAM, "--pair", (tiny / "pair").string(), "--activations",

@@ -156,7 +156,7 @@ TEST_F(RemoteSlow, AKilledRunGoesOn) {
                                            "--threads",
                                            "1",
                                            "--n",
-                                           "50",
+                                           "15",
                                            "--out",
                                            At("killed.jsonl"),
                                            "--server",
@@ -168,24 +168,24 @@ TEST_F(RemoteSlow, AKilledRunGoesOn) {
   ASSERT_TRUE(KilledMidway(arguments, At("killed.jsonl.journal"), 20));
   EXPECT_FALSE(fs::exists(At("killed.jsonl")));
   const size_t before = server.Requests().size();
-  EXPECT_LT(before, static_cast<size_t>(kRows * 50));
+  EXPECT_LT(before, static_cast<size_t>(kRows * 15));
   std::vector<std::string> other = arguments;
   other.insert(other.end(), {"--seed", "3"});
   EXPECT_THAT(RunNla(other).err, AllOf(HasSubstr("another run"), HasSubstr("--replace")));
   const RunResult again = RunNla(arguments);
   EXPECT_EQ(again.code, 0) << again.err;
   // What was on disk was not asked for again: at most the replies in flight were.
-  EXPECT_LE(server.Requests().size(), static_cast<size_t>(kRows * 50 + 4));
+  EXPECT_LE(server.Requests().size(), static_cast<size_t>(kRows * 15 + 4));
   std::istringstream lines(ReadFile(At("killed.jsonl")));
   const std::vector<float> vectors = RandomVectors(kRows, 3);
   int64_t count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     const json one = json::parse(line);
-    EXPECT_EQ(one["index"], count / 50);
-    EXPECT_EQ(one["sample"], count % 50);
-    EXPECT_EQ(one["explanation"], KnownExplanation(vectors.data() + count / 50 * kTinyWidth));
+    EXPECT_EQ(one["index"], count / 15);
+    EXPECT_EQ(one["sample"], count % 15);
+    EXPECT_EQ(one["explanation"], KnownExplanation(vectors.data() + count / 15 * kTinyWidth));
   }
-  EXPECT_EQ(count, kRows * 50);
+  EXPECT_EQ(count, kRows * 15);
 }
 
 TEST_F(RemoteSlow, AVllmReadsTheTensor) {

@@ -39,15 +39,15 @@ class RemoteVerbalizerTest : public testing::Test {
     behaviour.update(more);
     return behaviour;
   }
-  static std::string Refused(const FakeServer& server, const RemoteOptions& options) {
+  static std::string Refused(const RemoteOptions& options) {
     return Refusal([&] {
       const RemoteVerbalizer remote(Inputs(), options);
       remote.Run(vectors_, VerbalizeOptions());
     });
   }
-  static std::string Refused(const FakeServer& server) { return Refused(server, Options(server)); }
+  static std::string Refused(const FakeServer& server) { return Refused(Options(server)); }
   // All rows are explained as the known verbalizer would, whatever the server does meanwhile.
-  static void ExpectKnown(const FakeServer& server, const RemoteOptions& options) {
+  static void ExpectKnown(const RemoteOptions& options) {
     const RemoteVerbalizer remote(Inputs(), options);
     const std::vector<Verbalization> replies = remote.Run(vectors_, VerbalizeOptions());
     ASSERT_EQ(replies.size(), static_cast<size_t>(kRows));
@@ -60,7 +60,7 @@ class RemoteVerbalizerTest : public testing::Test {
       EXPECT_EQ(replies[i].logprob, -0.75);
     }
   }
-  static void ExpectKnown(const FakeServer& server) { ExpectKnown(server, Options(server)); }
+  static void ExpectKnown(const FakeServer& server) { ExpectKnown(Options(server)); }
 
   static std::unique_ptr<TinyPair> tiny_;
   static const std::vector<float> vectors_;
@@ -73,7 +73,7 @@ TEST_F(RemoteVerbalizerTest, SendsWhatTheServerTakes) {
     const FakeServer server(*tiny_, behaviour);
     RemoteOptions options = Options(server);
     options.transport = wanted.transport;
-    ExpectKnown(server, options);
+    ExpectKnown(options);
     return server.Requests().at(0)["embeds"].at(0).get<std::string>();
   };
   EXPECT_EQ(field(Sglang()), "input_embeds");
@@ -139,11 +139,11 @@ TEST_F(RemoteVerbalizerTest, GivesUpWithAReason) {
 TEST_F(RemoteVerbalizerTest, KeysAreWantedAndSaid) {
   const FakeServer server(*tiny_, Sglang({{"key", "open"}}));
   RemoteOptions options = Options(server);
-  EXPECT_THAT(Refused(server, options), AllOf(HasSubstr("wants a key"), HasSubstr("NLA_API_KEY")));
+  EXPECT_THAT(Refused(options), AllOf(HasSubstr("wants a key"), HasSubstr("NLA_API_KEY")));
   options.address.api_key = "shut";
-  EXPECT_THAT(Refused(server, options), HasSubstr("wants another key"));
+  EXPECT_THAT(Refused(options), HasSubstr("wants another key"));
   options.address.api_key = "open";
-  ExpectKnown(server, options);
+  ExpectKnown(options);
 }
 
 TEST_F(RemoteVerbalizerTest, ServersThatWouldAnswerWrongAreRefused) {
@@ -156,7 +156,7 @@ TEST_F(RemoteVerbalizerTest, ServersThatWouldAnswerWrongAreRefused) {
   EXPECT_THAT(Refused(server), HasSubstr("--disable-radix-cache"));
   RemoteOptions forced = Options(server);
   forced.force = true;
-  ExpectKnown(server, forced);
+  ExpectKnown(forced);
   EXPECT_THAT(Refused(FakeServer(*tiny_, {{"kind", "other"}})), HasSubstr("no server that this program knows"));
 }
 
@@ -167,12 +167,12 @@ TEST_F(RemoteVerbalizerTest, KindsAreToldApartOrSaid) {
   const FakeServer hidden(*tiny_, {{"kind", "other"}});
   RemoteOptions said = Options(hidden);
   said.kind = ServerKind::kSglang;
-  ExpectKnown(hidden, said);
+  ExpectKnown(said);
   const FakeServer vllm(*tiny_, {{"kind", "vllm"}, {"info", {{"vllm_config", "…"}}}});
   EXPECT_EQ(RemoteVerbalizer(Inputs(), Options(vllm)).server().kind, ServerKind::kVllm);
   RemoteOptions bytes = Options(vllm);
   bytes.transport = Transport::kBytes;
-  EXPECT_THAT(Refused(vllm, bytes), HasSubstr("prompt_embeds alone"));
+  EXPECT_THAT(Refused(bytes), HasSubstr("prompt_embeds alone"));
 }
 
 TEST_F(RemoteVerbalizerTest, RoundingIsRefusedWhereItWouldShow) {

@@ -213,9 +213,9 @@ TEST_F(ServeSlow, TheDocumentTellsTheTruth) {
   EditJson(tiny / "base/config.json", [](json& config) { config["max_position_embeddings"] = 96; });
   tiny.WriteHeldOut(20, false);
   tiny.Assemble("pair", "av", "ar");
-  ServeProcess server({"--pair", (tiny / "pair").string(), "--threads", "2", "--dtype", "fp32"});
+  ServeProcess server({"--pair", (tiny / "pair").string(), "--threads", "2", "--dtype", "fp32", "--api-key", "open"});
   const ProcessResult result = RunProcess(
-      {NLA_PYTHON, NLA_SOURCE_DIR "/tests/serve/check_openapi.py", server.ready()["url"].get<std::string>()});
+      {NLA_PYTHON, NLA_SOURCE_DIR "/tests/serve/check_openapi.py", server.ready()["url"].get<std::string>(), "open"});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_THAT(result.output, HasSubstr("all checks passed"));
 }
