@@ -169,6 +169,8 @@ TEST_F(NlaRoutesTest, ReconstructAndCompare) {
   EXPECT_THAT(Refused("compare", {{"vector_a", {1, 0}}, {"vector_b", {1}}}),
               HasSubstr("different widths: found 2 and 1"));
   EXPECT_THAT(Refused("compare", {{"text_a", "a"}}), HasSubstr("text_b: is missing"));
+  EXPECT_THAT(Refused("compare", {{"vector_a", json::array()}, {"vector_b", json::array()}}),
+              HasSubstr("vector_a: is empty"));
 }
 
 TEST_F(NlaRoutesTest, Tokenize) {
