@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "cli/bench_engine.h"
 #include "cli/bench_load.h"
 #include "cli/bench_rows.h"
 #include "cli/bench_tokenize.h"
@@ -161,6 +162,8 @@ void AddBench(Command root, CommonOptions& common) {
   Command bench = root.AddSubcommand("bench", "Time this program beside a Python peer on the same machine");
   bench.RequireSubcommand();
   AddBenchmark(bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchDecode(bench, common);
+  AddBenchPrefill(bench, common);
   AddBenchLoad(bench, common);
   AddBenchTokenize(bench, common);
   AddBenchmark(bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);

@@ -18,6 +18,7 @@ struct Options {
   PairArguments pair;
   std::string text;
   std::string tokens = "last";
+  std::string quant = "none";
   ExplainOptions explain;
 };
 
@@ -86,6 +87,7 @@ void PrintAsJson(const Options& options, const PairLocation& pair, const std::ve
   PrintJson({{"pair", options.pair.Shown()},
              {"base_model", pair.manifest.base_name},
              {"layer", pair.manifest.layer},
+             {"quant", options.quant},
              {"text", options.text},
              {"tokens", list}});
 }
@@ -96,7 +98,8 @@ void Run(const Options& options, const CommonOptions& common) {
   explain.tokens = ParseTokens(options.tokens);
   explain.verbalize.seed = common.seed;
   const PairLocation pair = Locate(options.pair);
-  const std::vector<TokenExplanation> tokens = Explainer::Load(pair, compute).Explain(options.text, explain);
+  const Explainer explainer = Explainer::Load(pair, compute, PackingOf(options.quant, compute));
+  const std::vector<TokenExplanation> tokens = explainer.Explain(options.text, explain);
   if (common.json) {
     PrintAsJson(options, pair, tokens);
   } else {
@@ -117,6 +120,7 @@ void AddExplain(Command root, CommonOptions& common) {
   command.AddFlag("--parse-special", options->explain.parse_special, "let special spellings in the text be special");
   AddSamplesOption(command, options->explain.verbalize);
   AddDecodingOptions(command, options->explain.verbalize);
+  AddQuantOption(command, options->quant);
   command.OnRun([options, &common] { Run(*options, common); });
 }
 

@@ -18,6 +18,7 @@ struct Options {
   std::string prompt;
   bool raw = false;
   std::string date;
+  std::string quant = "none";
   SampleOptions sample;
 };
 
@@ -45,7 +46,8 @@ void GenerateOne(const LanguageModel& model, const Options& options, const Commo
             {"ids", result.ids},
             {"logprobs", result.logprobs},
             {"finish_reason", result.finish.reason == FinishReason::kStop ? "stop" : "length"},
-            {"prompt_tokens", ids.size()}};
+            {"prompt_tokens", ids.size()},
+            {"quant", options.quant}};
         if (!options.raw && model.chat.uses_date()) printed["chat_date"] = model.chat.date();
         PrintJson(printed);
       });
@@ -58,7 +60,9 @@ void Run(const Options& options, const CommonOptions& common) {
   }
   if (options.raw && !options.date.empty()) FailUsage({.where = "--date", .what = "is of no use with --raw"});
   if (from_file && options.sample.out.empty()) FailUsage({.where = "generate", .what = "--prompts needs --out FILE"});
-  LanguageModel model = LanguageModel::Load(options.model, {.compute = SetUpCompute(common)});
+  const at::ScalarType compute = SetUpCompute(common);
+  LanguageModel model =
+      LanguageModel::Load(options.model, {.compute = compute, .packing = PackingOf(options.quant, compute)});
   if (!options.date.empty()) model.chat = ChatFormat::Load(options.model, {.date = options.date});
   if (!from_file) return GenerateOne(model, options, common);
   SampleOptions sample = options.sample;
@@ -68,6 +72,7 @@ void Run(const Options& options, const CommonOptions& common) {
     PrintJson({{"documents", report.documents},
                {"tokens", report.tokens},
                {"tokens_per_second", report.tokens_per_second},
+               {"quant", options.quant},
                {"out", sample.out.string()}});
   } else {
     fmt::print("{} texts in {} ({:.0f} tokens/s)\n", report.documents, sample.out.string(), report.tokens_per_second);
@@ -95,6 +100,7 @@ void AddGenerate(Command root, CommonOptions& common) {
   command.AddOption("--top-k", sampling.top_k, "the K most probable tokens; 0: all").ShowDefault();
   command.AddOption("--max-new-tokens", sampling.max_new_tokens, "longest reply").ShowDefault().Positive();
   command.AddOption("--slots", options->sample.slots, "sequences in flight").ShowDefault().Positive();
+  AddQuantOption(command, options->quant);
   command.OnRun([options, &common] { Run(*options, common); });
 }
 

@@ -16,4 +16,16 @@ at::ScalarType SetUpCompute(const CommonOptions& common) {
   return ChooseDType(common.dtype);
 }
 
+Option AddQuantOption(Command command, std::string& quant) {
+  return command
+      .AddOption("--quant", quant, "weights while it writes: none, or q8 (8 bits, faster and smaller, inexact)")
+      .ShowDefault()
+      .OneOf({"none", "q8"});
+}
+
+std::optional<packed::Format> PackingOf(const std::string& quant, at::ScalarType compute) {
+  if (quant == "q8") return packed::Format::kInt8;
+  return compute == at::kFloat ? std::optional(packed::Format::kFloat) : std::nullopt;
+}
+
 }  // namespace nla::cli

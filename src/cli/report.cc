@@ -16,6 +16,7 @@ namespace {
 struct Options {
   PairArguments pair;
   std::string html;
+  std::string quant = "none";
   ReportOptions report;
 };
 
@@ -41,11 +42,13 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   out["base_model"] = pair.manifest.base_name;
   out["layer"] = pair.manifest.layer;
   out["dtype"] = options.report.compute == at::kFloat ? "fp32" : "bf16";
+  out["quant"] = options.quant;
   return out;
 }
 
 void Run(Options options, const CommonOptions& common) {
   options.report.compute = SetUpCompute(common);
+  options.report.packing = PackingOf(options.quant, options.report.compute);
   options.report.seed = common.seed;
   options.report.verbalize.seed = common.seed;
   const PairLocation pair = Locate(options.pair);
@@ -77,6 +80,7 @@ void AddReport(Command root, CommonOptions& common) {
       .NotNegative();
   command.AddOption("--html", options->html, "also write the card as a page");
   AddDecodingOptions(command, options->report.verbalize);
+  AddQuantOption(command, options->quant);
   command.OnRun([options, &common] { Run(*options, common); });
 }
 

@@ -18,6 +18,7 @@ namespace {
 struct Options {
   PairArguments pair;
   std::string model;
+  std::string quant = "none";
   serve::ServerOptions server;
   double max_body_mib = 64;
   EngineOptions engine;
@@ -27,6 +28,7 @@ struct Options {
 serve::ModelChoice Choose(const Options& options, at::ScalarType compute) {
   serve::ModelChoice choice;
   choice.compute = compute;
+  choice.packing = PackingOf(options.quant, compute);
   choice.engine = options.engine;
   const PairArguments& pair = options.pair;
   const bool sides = !pair.pair.empty() || !pair.critic.empty();
@@ -54,6 +56,7 @@ nlohmann::ordered_json Shown(const Options& options, const CommonOptions& common
           {"max_running_requests", options.engine.max_running},
           {"chunked_prefill_size", options.engine.prefill_rows},
           {"dtype", common.dtype},
+          {"quant", options.quant},
           {"random_seed", common.seed},
           {"api_key_wanted", !server.service.admission.api_key.empty()}};
 }
@@ -151,6 +154,7 @@ void AddEngineOptions(Command command, Options& options) {
       .ShowDefault()
       .Positive()
       .Group(engine);
+  AddQuantOption(command, options.quant).Group(engine);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ struct Options {
   ActivationInput input;
   std::string out;
   bool replace = false;
+  std::string quant = "none";
   VerbalizeOptions verbalize;
   RemoteArguments remote;
 };
@@ -66,15 +67,29 @@ class Explainer {
   std::unique_ptr<Verbalizer> here_;
 };
 
+RoleSource Actor(const Options& options, at::ScalarType compute) {
+  if (options.remote.given() && options.quant != "none") {
+    FailUsage({.where = "--quant", .what = "is of no use with --server, which writes with the weights that it has"});
+  }
+  RoleSource actor = LocateActor(options.pair, compute);
+  actor.packing = PackingOf(options.quant, compute);
+  return actor;
+}
+
+// For --json; another server's weights are its own.
+nlohmann::ordered_json ShownQuant(const Options& options) {
+  return options.remote.given() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(options.quant);
+}
+
 // --out FILE.parquet: the rows again, explained by the verbalizer.
 void WriteRows(const Options& options, const CommonOptions& common, at::ScalarType compute) {
-  const RoleSource actor = LocateActor(options.pair, compute);
+  const RoleSource actor = Actor(options, compute);
   CheckedActivations checked = OpenActivations(options.input, ReadModelSidecar(actor.directory));
   const Explainer explainer(options, actor);
   ExplainRowsOptions rows{.input = options.input.path,
                           .column = options.input.column,
                           .output = options.out,
-                          .verbalizer = options.pair.Shown(),
+                          .verbalizer = options.pair.Shown() + (options.quant == "none" ? "" : ", " + options.quant),
                           .verbalize = options.verbalize,
                           .limit = options.input.limit,
                           .replace = options.replace};
@@ -88,6 +103,7 @@ void WriteRows(const Options& options, const CommonOptions& common, at::ScalarTy
     PrintJson({{"rows_in", result.rows_in},
                {"rows_out", result.rows_out},
                {"dropped", result.dropped},
+               {"quant", ShownQuant(options)},
                {"out", options.out}});
   } else {
     fmt::print("{}: {} of {} rows explained\n", options.out, result.rows_out, result.rows_in);
@@ -159,7 +175,7 @@ int64_t WriteRemote(const Options& options, const RemoteVerbalizer& remote, Acti
 void Run(Options options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   if (options.out.ends_with(".parquet")) return WriteRows(options, common, compute);
-  const RoleSource actor = LocateActor(options.pair, compute);
+  const RoleSource actor = Actor(options, compute);
   ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(actor.directory)).reader;
   const Explainer explainer(options, actor);
   if (explainer.remote() != nullptr && !options.out.empty()) {
@@ -189,8 +205,8 @@ void Run(Options options, const CommonOptions& common) {
   });
   if (file) file->Commit();
   if (common.json)
-    PrintJson(file ? nlohmann::ordered_json{{"rows", all}, {"out", options.out}}
-                   : nlohmann::ordered_json{{"rows", rows}});
+    PrintJson(file ? nlohmann::ordered_json{{"rows", all}, {"quant", ShownQuant(options)}, {"out", options.out}}
+                   : nlohmann::ordered_json{{"quant", ShownQuant(options)}, {"rows", rows}});
 }
 
 }  // namespace
@@ -216,6 +232,7 @@ void AddVerbalize(Command root, CommonOptions& common) {
   AddSamplesOption(command, options->verbalize);
   AddDecodingOptions(command, options->verbalize);
   AddRemoteOptions(command, options->remote);
+  AddQuantOption(command, options->quant);
   command.OnRun([options, &common] { Run(*options, common); });
 }
 

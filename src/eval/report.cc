@@ -53,8 +53,10 @@ void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanatio
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   NLA_CHECK(options.verbalize.samples == 1);
   // The rows first: what is wrong with them shows before the models are loaded.
-  const HeldOut rows = ReadRows(options.dataset, ReadModelSidecar(pair.Actor(options.compute).directory));
-  const Verbalizer verbalizer = Verbalizer::Load(pair.Actor(options.compute));
+  RoleSource actor = pair.Actor(options.compute);
+  actor.packing = options.packing;
+  const HeldOut rows = ReadRows(options.dataset, ReadModelSidecar(actor.directory));
+  const Verbalizer verbalizer = Verbalizer::Load(actor);
   const Reconstructor reconstructor = Reconstructor::Load(pair.Critic(options.compute));
   const int64_t d = verbalizer.d_model();
   const size_t n = rows.texts.size();

@@ -17,9 +17,10 @@ namespace nla {
 struct ReportOptions {
   ActivationInput dataset;  // with explanations too the labels are scored
   at::ScalarType compute = at::kFloat;
-  VerbalizeOptions verbalize = {};  // one sample a row
-  uint64_t seed = 0;                // of the bootstrap
-  int64_t examples = 8;             // rows shown with their text and explanation
+  std::optional<packed::Format> packing = {};  // of the verbalizer's weights (RoleSource)
+  VerbalizeOptions verbalize = {};             // one sample a row
+  uint64_t seed = 0;                           // of the bootstrap
+  int64_t examples = 8;                        // rows shown with their text and explanation
 };
 
 struct ReportExample {

@@ -172,6 +172,7 @@ OrderedJson Provenance(const Models& models) {
           {"av",
            {{"model", verbalizer.id},
             {"weights_hash", known(verbalizer.Hash())},
+            {"quant", verbalizer.quant},
             {"weight_version", verbalizer.Version()}}},
           {"ar", models.pair() != nullptr ? OrderedJson{{"weights_hash", known(models.critic_hash())}}
                                           : OrderedJson(nullptr)},

@@ -54,16 +54,41 @@ TEST_F(PairCommands, FromSidesToAReport) {
   const nlohmann::json report = Json({"report", "--pair", At("pair"), "--dataset", At("heldout.parquet"), "--html",
                                       At("card.html"), "--dtype", "fp32"});
   EXPECT_EQ(report["n"], 12);
+  EXPECT_EQ(report["quant"], "none");
   EXPECT_EQ(report["extraction_rate"], 1.0);
   for (const char* floor : {"shuffled", "zero", "empty"}) EXPECT_TRUE(report["floors"][floor]["mse"].is_number());
   EXPECT_TRUE(report["label"]["fve_mean_norm"].is_number());
   EXPECT_THAT(ReadFile(*tiny_ / "card.html"), HasSubstr("</html>"));
 }
 
+TEST_F(PairCommands, EightBitWeightsSayTheSame) {
+  const std::vector<std::string> sides = {"--av", At("av_known"), "--ar", At("ar"), "--base", At("base")};
+  const auto with = [&](std::vector<std::string> arguments, const std::string& quant) {
+    arguments.insert(arguments.end(), sides.begin(), sides.end());
+    arguments.insert(arguments.end(), {"--quant", quant});
+    return arguments;
+  };
+  const nlohmann::json explained = Json(with({"explain", "--text", "the ship", "--tokens", "all"}, "q8"));
+  EXPECT_EQ(explained["quant"], "q8");
+  for (const nlohmann::json& token : explained["tokens"]) EXPECT_EQ(token["ok"], true);
+  const nlohmann::json report = Json(with({"report", "--dataset", At("heldout.parquet")}, "q8"));
+  EXPECT_EQ(report["quant"], "q8");
+  EXPECT_EQ(report["extraction_rate"], 1.0);
+  // What the reconstructor makes of the labels is not the verbalizer's business.
+  EXPECT_EQ(report["label"], Json(with({"report", "--dataset", At("heldout.parquet")}, "none"))["label"]);
+  const RunResult refused = RunNla(with({"report", "--dataset", At("heldout.parquet")}, "q4"));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--quant"));
+}
+
 TEST_F(PairCommands, OneSideAlone) {
   const nlohmann::json replies = Json(
       {"verbalize", "--av", At("av_known"), "--activations", At("heldout.parquet"), "--dtype", "fp32", "--n", "2"});
   ASSERT_EQ(replies["rows"].size(), 24U);
+  EXPECT_EQ(Json({"verbalize", "--av", At("av_known"), "--activations", At("heldout.parquet"), "--dtype", "fp32", "--n",
+                  "2", "--quant", "q8"})["rows"]
+                .size(),
+            24U);
   const std::vector<float> vectors = RandomVectors(12, 3);
   for (int64_t i = 0; i < 24; ++i) {
     EXPECT_EQ(replies["rows"][i]["explanation"], KnownExplanation(vectors.data() + i / 2 * kTinyWidth));

@@ -181,12 +181,6 @@ TEST_F(ServiceTest, NewWeightsComeWholeOrNotAtAll) {
 TEST_F(ServiceTest, NewAdaptersChangeTheVerbalizerAndNotTheBase) {
   ModelChoice choice;
   choice.pair = tiny_.Assemble("adapted", "av", "ar");
-  TestService adapted(choice);
-  const json ask{{"activations", RandomVectors(1, 3)},
-                 {"sampling_params", {{"max_new_tokens", 20}, {"ignore_eos", true}}}};
-  const json complete{{"prompt", "the ship"}, {"temperature", 0}, {"max_tokens", 8}};
-  const json before = adapted.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"];
-  const json base = adapted.Post("/v1/completions", complete)["choices"][0]["text"];
   // The same adapters with every second number's sign turned.
   fs::copy(tiny_ / "av", tiny_ / "turned", fs::copy_options::recursive);
   std::string bytes = ReadFile(tiny_ / "turned/adapter_model.safetensors");
@@ -194,16 +188,42 @@ TEST_F(ServiceTest, NewAdaptersChangeTheVerbalizerAndNotTheBase) {
   std::memcpy(&header, bytes.data(), 8);
   for (size_t i = 8 + header + 3; i < bytes.size(); i += 8) bytes[i] = static_cast<char>(bytes[i] ^ '\x80');
   WriteFileAtomically(tiny_ / "turned/adapter_model.safetensors", bytes);
-  EXPECT_THAT(
-      adapted.Ask("POST", "/update_weights_from_disk", json{{"model_path", (tiny_ / "turned").string()}}.dump()).body,
-      HasSubstr("not those that were written with nla_meta.yaml"));
+  const json to_turned{{"model_path", (tiny_ / "turned").string()}};
+  const json back{{"model_path", (tiny_ / "av").string()}};
+  EXPECT_THAT(TestService(choice).Ask("POST", "/update_weights_from_disk", to_turned.dump()).body,
+              HasSubstr("not those that were written with nla_meta.yaml"));
   EditSidecar(tiny_ / "turned",
               [&](ModelSidecar& sidecar) { sidecar.weights_hash = TrainedWeightsHash(tiny_ / "turned"); });
-  EXPECT_EQ(adapted.Post("/update_weights_from_disk", {{"model_path", (tiny_ / "turned").string()}})["success"], true);
-  EXPECT_NE(adapted.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
-  EXPECT_EQ(adapted.Post("/v1/completions", complete)["choices"][0]["text"], base);
-  EXPECT_EQ(adapted.Post("/update_weights_from_disk", {{"model_path", (tiny_ / "av").string()}})["success"], true);
-  EXPECT_EQ(adapted.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
+
+  const json ask{{"activations", RandomVectors(1, 3)},
+                 {"sampling_params", {{"max_new_tokens", 20}, {"ignore_eos", true}}}};
+  const json complete{{"prompt", "the ship"}, {"temperature", 0}, {"max_tokens", 8}};
+  // Packed weights are copies, which must follow.
+  for (const auto packing : {std::optional<packed::Format>(), std::optional(packed::Format::kInt8)}) {
+    choice.packing = packing;
+    TestService adapted(choice);
+    const json answer = adapted.Post("/v1/nla/verbalize", ask);
+    EXPECT_EQ(answer["provenance"]["av"]["quant"], packing ? "q8" : "none");
+    const json before = answer["rows"][0]["raw"];
+    const json base = adapted.Post("/v1/completions", complete)["choices"][0]["text"];
+    EXPECT_EQ(adapted.Post("/update_weights_from_disk", to_turned)["success"], true);
+    EXPECT_NE(adapted.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
+    EXPECT_EQ(adapted.Post("/v1/completions", complete)["choices"][0]["text"], base);
+    EXPECT_EQ(adapted.Post("/update_weights_from_disk", back)["success"], true);
+    EXPECT_EQ(adapted.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
+  }
+
+  // A verbalizer alone keeps nothing but packed weights: others take their place whole.
+  TestService alone({.actor = tiny_.Source("av"), .packing = packed::Format::kInt8});
+  EXPECT_FALSE(alone.models().main().decoder->plain());
+  const json before = alone.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"];
+  const json whole{{"model_path", (tiny_ / "av_whole").string()}};
+  EXPECT_THAT(alone.Ask("POST", "/update_weights_from_disk", whole.dump()).body, HasSubstr("holds no adapters"));
+  EXPECT_EQ(alone.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
+  EXPECT_EQ(alone.Post("/update_weights_from_disk", to_turned)["success"], true);
+  EXPECT_NE(alone.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
+  EXPECT_EQ(alone.Post("/update_weights_from_disk", back)["success"], true);
+  EXPECT_EQ(alone.Post("/v1/nla/verbalize", ask)["rows"][0]["raw"], before);
 }
 
 TEST_F(ServiceTest, CompletionsAsOpenAiHasThem) {
