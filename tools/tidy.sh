@@ -44,7 +44,7 @@ tidy_one() {
 
 # Clang cannot read GCC's precompiled headers, and without them it shows whether a source includes what it uses.
 without_precompiled() {
-  sed -E 's/ -Winvalid-pch//; s/ -fpch-preprocess//; s/ -include [^ ]*cmake_pch[^ ]*//' "$build/compile_commands.json" \
+  sed -E 's/ -Winvalid-pch//; s/ -fpch-preprocess//; s/ --param=ggc[^ ]*//; s/ -include [^ ]*cmake_pch[^ ]*//' "$build/compile_commands.json" \
     >"$database/compile_commands.json"
 }
 

@@ -80,7 +80,7 @@ std::string MessageOf(const std::string& body) {
     if (error->is_string()) return error->get<std::string>();
   }
   for (const char* name : {"message", "detail"}) {
-    if (const std::string text = TextOf(json, name); !text.empty()) return text;
+    if (std::string text = TextOf(json, name); !text.empty()) return text;
   }
   return body.substr(0, 200);
 }
