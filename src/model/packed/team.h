@@ -3,7 +3,9 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include <atomic>
 #include <cstdint>
@@ -68,12 +70,11 @@ struct Member {
 // the program.
 template <typename Body>
 void RunTeam(const Body& body) {
+  Team alone(1);
+  const Member single{alone, 0, 1};
+#if defined(_OPENMP)
   const int wanted = at::in_parallel_region() ? 1 : at::get_num_threads();
-  if (wanted == 1) {
-    Team alone(1);
-    body(Member{alone, 0, 1});
-    return;
-  }
+  if (wanted == 1) return body(single);
   Team team(wanted);
 #pragma omp parallel num_threads(wanted)
   {
@@ -81,10 +82,12 @@ void RunTeam(const Body& body) {
     if (omp_get_num_threads() == wanted) {
       body(Member{team, omp_get_thread_num(), wanted});
     } else if (omp_get_thread_num() == 0) {
-      Team alone(1);
-      body(Member{alone, 0, 1});
+      body(single);
     }
   }
+#else
+  body(single);
+#endif
 }
 
 }  // namespace nla::packed
