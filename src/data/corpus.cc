@@ -134,7 +134,8 @@ struct CorpusReader::Impl {
   }
 };
 
-CorpusReader::CorpusReader(std::vector<fs::path> paths, std::string text_field) : impl_(std::make_unique<Impl>()) {
+CorpusReader::CorpusReader(const std::vector<fs::path>& paths, std::string text_field)
+    : impl_(std::make_unique<Impl>()) {
   impl_->field = std::move(text_field);
   for (const fs::path& path : paths) {
     if (fs::is_directory(path)) {

@@ -18,7 +18,7 @@ struct Document {
 // A .txt file is one document. Memory is constant in the number of documents. Not thread-safe.
 class CorpusReader {
  public:
-  explicit CorpusReader(std::vector<std::filesystem::path> paths, std::string text_field = "text");
+  explicit CorpusReader(const std::vector<std::filesystem::path>& paths, std::string text_field = "text");
   CorpusReader(CorpusReader&&) noexcept;
   ~CorpusReader();
 

@@ -283,7 +283,7 @@ DatasetSidecar ReadDatasetSidecar(const std::filesystem::path& parquet) {
     Fail({.where = path.string(), .what = fmt::format("not YAML: {}", e.what())});
   }
   if (!root.node.IsMap()) Fail({.where = path.string(), .what = "not a sidecar", .wanted = "a YAML mapping"});
-  const DatasetSidecar sidecar = Parse(root);
+  DatasetSidecar sidecar = Parse(root);
   CheckComplete(sidecar, path.string());
   return sidecar;
 }

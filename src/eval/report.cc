@@ -70,7 +70,7 @@ ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   int64_t finished = 0;
   int64_t tokens = 0;
   int64_t extracted = 0;
-  verbalizer.Run(rows.gold, options.verbalize, [&](Verbalization one) {
+  verbalizer.Run(rows.gold, options.verbalize, [&](const Verbalization& one) {
     tokens += static_cast<int64_t>(one.ids.size());
     extracted += one.explanation ? 1 : 0;
     explanations[one.index] = one.explanation.value_or("");

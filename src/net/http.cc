@@ -219,7 +219,7 @@ HttpResponse Exchange(CURL* curl, const HttpRequest& request, const std::string&
   const bool same_origin = SameOrigin(url, request.url);
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
-    if (same_origin || Lower(name) != "authorization") headers.Add(name + ": " + value);
+    if (same_origin || Lower(name) != "authorization") headers.Add(fmt::format("{}: {}", name, value));
   }
   if (!request.body.empty()) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
