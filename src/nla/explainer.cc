@@ -75,6 +75,7 @@ std::vector<TokenExplanation> Explainer::Explain(const std::string& text, const 
   const std::vector<float> activations = Activations(ids, positions);
   const std::vector<Verbalization> replies = verbalizer_.Run(activations, options.verbalize);
   std::vector<std::string> explanations;
+  explanations.reserve(replies.size());
   for (const Verbalization& reply : replies) explanations.push_back(reply.explanation.value_or(""));
   const std::vector<float> vectors = reconstructor_.Run(explanations);
   const int64_t d = verbalizer_.d_model();

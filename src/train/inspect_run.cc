@@ -116,8 +116,11 @@ void AddMetrics(const fs::path& path, Inspection& out) {
     broken = !parsed.is_object();
     if (broken) continue;
     const auto kind = parsed.value("kind", nlohmann::ordered_json());
-    if (kind == "eval") eval = std::move(parsed);
-    if (kind == "step") step = std::move(parsed);
+    if (kind == "eval") {
+      eval = std::move(parsed);
+    } else if (kind == "step") {
+      step = std::move(parsed);
+    }
   }
   for (const char* name : {"step", "loss", "lr", "reward", "extraction_rate", "kl", "seconds"}) {
     if (step.contains(name)) out.Fact(fmt::format("last step: {}", name), step[name].dump());
