@@ -59,7 +59,7 @@ class Loop {
   RunState Restore() {
     const std::optional<fs::path> checkpoint = NewestCheckpoint(run_);
     if (!checkpoint) return {};
-    const RunState state = LoadCheckpoint(*checkpoint, in_.task.optimizer().State());
+    RunState state = LoadCheckpoint(*checkpoint, in_.task.optimizer().State());
     in_.task.optimizer().StateChanged();
     in_.task.optimizer().set_counters(state.counters);
     in_.source.Seek(state.cursor);
