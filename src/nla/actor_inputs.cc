@@ -33,7 +33,7 @@ ActorInputs ActorInputs::Load(const RoleSource& source) {
   }
   Tokenizer tokenizer = Tokenizer::Load(checkpoint.directory());
   CheckTokenizer(source, sidecar, tokenizer);
-  ChatFormat chat = ChatFormat::Load(checkpoint.directory());
+  ChatFormat chat = LoadChat(checkpoint.directory(), sidecar);
   ActorPrompt prompt = BuildActorPrompt(tokenizer, chat, sidecar.actor_template, *sidecar.tokens);
   at::Tensor rows_TD = EmbeddingRows(checkpoint, prompt.ids, source.compute);
   return {std::move(sidecar), std::move(tokenizer), std::move(chat), std::move(prompt), std::move(rows_TD)};

@@ -83,15 +83,13 @@ void CheckTrainedWeights(const RoleSource& source, const ModelSidecar& sidecar) 
         .mend = "A file is damaged or of another run: copy the whole directory again"});
 }
 
-// The prompts say the day that they said in training, where the chat template says one.
-void SetChatDate(LanguageModel& model, const ModelSidecar& sidecar) {
+}  // namespace
+
+ChatFormat LoadChat(const std::filesystem::path& directory, const ModelSidecar& sidecar) {
   const auto date = std::find_if(sidecar.extra.begin(), sidecar.extra.end(),
                                  [](const auto& fact) { return fact.first == kChatDateFact; });
-  if (date == sidecar.extra.end()) return;
-  model.chat = ChatFormat::Load(model.directory, {.date = date->second});
+  return ChatFormat::Load(directory, {.date = date == sidecar.extra.end() ? "" : date->second});
 }
-
-}  // namespace
 
 void CheckTokenizer(const RoleSource& source, const ModelSidecar& sidecar, const Tokenizer& tokenizer) {
   if (sidecar.tokenizer_hash.empty() || sidecar.tokenizer_hash == tokenizer.hash()) return;
@@ -133,7 +131,7 @@ RoleCheckpoint LoadRole(const RoleSource& source, Role role) {
   LanguageModel model = share ? LanguageModel::WithDecoder(checkpoint.directory(), source.loaded_base->Share(options))
                               : LanguageModel::Load(checkpoint.directory(), options);
   CheckTokenizer(source, sidecar, model.tokenizer);
-  SetChatDate(model, sidecar);
+  if (model.chat.uses_date()) model.chat = LoadChat(model.directory, sidecar);
   if (adapters && !options.packing) model.decoder.LoadAdapters(source.directory);
   if (source.packing && share) PackBeside(model.decoder, *source.packing);
   at::Tensor value_head;

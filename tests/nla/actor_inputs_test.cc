@@ -37,6 +37,19 @@ TEST(ActorInputsTest, PromptsAreTheVerbalizersBitForBit) {
   }
 }
 
+TEST(ActorInputsTest, PromptsSayTheDayOfTraining) {
+  const TinyPair tiny;
+  EditJson(tiny / "av_whole/tokenizer_config.json", [](nlohmann::json& config) {
+    config["chat_template"] = "{{ strftime_now('%d %b %Y') }} " + config["chat_template"].get<std::string>();
+  });
+  EditSidecar(tiny / "av_whole", [](ModelSidecar& s) { s.extra.emplace_back(kChatDateFact, "2025-01-31"); });
+  const std::vector<float> vector = RandomVectors(1, 1);
+  const at::Tensor wanted = Verbalizer::Load(tiny.Source("av_whole")).PromptRows(vector).contiguous();
+  const std::vector<float> rows = ActorInputs::Load(tiny.Source("av_whole")).PromptRows(vector);
+  ASSERT_EQ(wanted.numel(), static_cast<int64_t>(rows.size()));
+  EXPECT_TRUE(std::equal(rows.begin(), rows.end(), wanted.const_data_ptr<float>()));
+}
+
 TEST(ActorInputsTest, ChecksWhatTheVerbalizerChecks) {
   const TinyPair tiny;
   EXPECT_THAT(Refusal([&] { ActorInputs::Load(tiny.Source("ar")); }), HasSubstr("other side"));
