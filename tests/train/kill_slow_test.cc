@@ -6,8 +6,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <optional>
-#include <random>
 
 #include "base/file.h"
 #include "train/killing_testing.h"
@@ -38,28 +36,16 @@ TEST_P(KilledRun, EndsAsIfNothingHadHappened) {
   ASSERT_EQ(RunProgram(arguments("whole", false), [] { return false; }).code, 0);
 
   constexpr int kKills = 12;
-  std::mt19937 random(role == "av" ? 1 : 2);
-  const fs::path metrics = folder / "killed/metrics.jsonl";
-  int kills = 0;
-  Ending ending{.killed = true, .code = 0};
-  while (ending.killed) {
-    // Near the line of metrics.jsonl where the last one was killed, up to 8 before it or 15 after, and a little later,
-    // so that a kill can fall into a step, an evaluation or a save; every fourth soon after the start.
-    const int64_t last_line = Lines(metrics) + static_cast<int64_t>(random() % 24) - 8;
-    const auto delay = std::chrono::microseconds(random() % 20000);
-    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(random() % 200);
-    std::optional<std::chrono::steady_clock::time_point> reached;
-    ending = RunProgram(arguments("killed", fs::exists(folder / "killed/recipe.yaml")), [&] {
-      const auto now = std::chrono::steady_clock::now();
-      if (kills >= kKills) return false;
-      if (kills % 4 == 3) return now >= soon;
-      if (!reached && Lines(metrics) >= last_line) reached = now;
-      return reached && now >= *reached + delay;
-    });
-    kills += ending.killed ? 1 : 0;
-  }
-  ASSERT_EQ(ending.code, 0);
-  EXPECT_GE(kills, kKills / 2) << "the run was hardly killed: the test shows nothing";
+  const KilledRuns killed = RunWithKills(folder / "killed", "recipe.yaml",
+                                         {.kills = kKills,
+                                          .seed = role == "av" ? 1U : 2U,
+                                          .lines = 24,
+                                          .lines_before = 8,
+                                          .delay = std::chrono::microseconds(20000),
+                                          .start = std::chrono::milliseconds(200)},
+                                         [&](bool resume) { return arguments("killed", resume); });
+  ASSERT_EQ(killed.code, 0);
+  EXPECT_GE(killed.kills, kKills / 2) << "the run was hardly killed: the test shows nothing";
   EXPECT_EQ(ReadMetrics(folder / "killed/metrics.jsonl"), ReadMetrics(folder / "whole/metrics.jsonl"));
   EXPECT_EQ(ReadMetrics(folder / "whole/metrics.jsonl").size(), 120U + 13U);
   const std::string weights = "final/adapter_model.safetensors";

@@ -6,13 +6,23 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <random>
 #include <thread>
 
 namespace nla {
+namespace {
+
+// Lines of a text file; 0 when it is not there.
+int64_t Lines(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+}
+
+}  // namespace
 
 Ending RunProgram(const std::vector<std::string>& arguments, const std::function<bool()>& should_kill) {
   std::vector<char*> argv = {const_cast<char*>(NLA_PROGRAM)};
@@ -37,9 +47,28 @@ Ending RunProgram(const std::vector<std::string>& arguments, const std::function
   return {.killed = false, .code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
 }
 
-int64_t Lines(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+KilledRuns RunWithKills(const std::filesystem::path& run, const std::string& begun, const KillPlan& plan,
+                        const std::function<std::vector<std::string>(bool resume)>& arguments) {
+  using Clock = std::chrono::steady_clock;
+  std::mt19937 random(plan.seed);
+  const std::filesystem::path metrics = run / "metrics.jsonl";
+  int kills = 0;
+  Ending ending{.killed = true, .code = 0};
+  while (ending.killed) {
+    const int64_t last_line = Lines(metrics) + static_cast<int64_t>(random() % plan.lines) - plan.lines_before;
+    const auto delay = std::chrono::microseconds(random() % plan.delay.count());
+    const auto soon = Clock::now() + std::chrono::milliseconds(random() % plan.start.count());
+    std::optional<Clock::time_point> reached;
+    ending = RunProgram(arguments(std::filesystem::exists(run / begun)), [&] {
+      const auto now = Clock::now();
+      if (kills >= plan.kills) return false;
+      if (kills % 4 == 3) return now >= soon;
+      if (!reached && Lines(metrics) >= last_line) reached = now;
+      return reached && now >= *reached + delay;
+    });
+    kills += ending.killed ? 1 : 0;
+  }
+  return {.kills = kills, .code = ending.code};
 }
 
 }  // namespace nla

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "base/error_testing.h"
 #include "base/file.h"
 #include "data/activation_table.h"
 #include "nla/reconstructor.h"
@@ -23,16 +24,6 @@ using testing::StartsWith;
 
 double MeanOf(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-template <typename Work>
-std::string ErrorOf(const Work& work) {
-  try {
-    work();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
 }
 
 class RlRun : public testing::Test {
@@ -222,14 +213,14 @@ TEST_F(RlRun, PreflightRefusesAVerbalizerThatDoesNotReadItsVector) {
   writer.Finish();
   fs::copy_file(SidecarPath(options.dataset), SidecarPath(rl_ / "same.parquet"));
   options.dataset = (rl_ / "same.parquet").string();
-  EXPECT_THAT(ErrorOf([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("preflight: injection"));
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("preflight: injection"));
 }
 
 TEST_F(RlRun, PreflightRefusesLabelsThatSayNothing) {
   RlOptions options = rl_.Options("run");
   rl_.WriteRows("labelled.parquet", "base", 16, "the same for all");
   options.heldout = (rl_ / "labelled.parquet").string();
-  EXPECT_THAT(ErrorOf([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("preflight: labels"));
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("preflight: labels"));
   options.preflight = false;
   options.steps = 1;
   EXPECT_EQ(TrainRl(options, StartMode::kReplace).steps, 1);
@@ -238,22 +229,22 @@ TEST_F(RlRun, PreflightRefusesLabelsThatSayNothing) {
 TEST_F(RlRun, RefusesToMixRuns) {
   RlOptions options = rl_.Options("run");
   options.steps = 2;
-  EXPECT_THAT(ErrorOf([&] { TrainRl(options, StartMode::kResume); }), HasSubstr("no run to resume"));
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kResume); }), HasSubstr("no run to resume"));
   TrainRl(options, StartMode::kFresh);
-  EXPECT_THAT(ErrorOf([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("holds a finished run"));
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("holds a finished run"));
   RlOptions other = options;
   other.av.lr = 1e-6;
-  EXPECT_THAT(ErrorOf([&] { TrainRl(other, StartMode::kResume); }), HasSubstr("another value of av.lr"));
+  EXPECT_THAT(Refusal([&] { TrainRl(other, StartMode::kResume); }), HasSubstr("another value of av.lr"));
   other = options;
   other.pair = (rl_ / "run/final").string();
-  EXPECT_THAT(ErrorOf([&] { TrainRl(other, StartMode::kResume); }), HasSubstr("began with another pair"));
+  EXPECT_THAT(Refusal([&] { TrainRl(other, StartMode::kResume); }), HasSubstr("began with another pair"));
 }
 
 TEST_F(RlRun, RefusesDataThatDoesNotFit) {
   const auto error_with = [&](const std::function<void(RlOptions&)>& change) {
     RlOptions options = rl_.Options("run");
     change(options);
-    return ErrorOf([&] { TrainRl(options, StartMode::kFresh); });
+    return Refusal([&] { TrainRl(options, StartMode::kFresh); });
   };
   EXPECT_THAT(error_with([](RlOptions& o) { o.samples = 1; }), HasSubstr("samples: found 1, wanted 2 or more"));
   EXPECT_THAT(error_with([](RlOptions& o) { o.objective.kl_kind = "k4"; }), HasSubstr("k1, k2 or k3"));
