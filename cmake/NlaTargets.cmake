@@ -20,6 +20,9 @@ target_compile_options(nla_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow=
 target_compile_options(nla_warnings INTERFACE
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
 
+if(NLA_UNITY)  # a type of an anonymous namespace is a source's own, although that source is included by its group
+  target_compile_options(nla_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
 if(NLA_FUZZ)  # another compiler than the one that the warnings are chosen for
   target_compile_options(nla_warnings INTERFACE -Wno-error)
 endif()
@@ -38,8 +41,9 @@ function(nla_layer name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   add_library(nla_${name} STATIC ${sources})
   target_link_libraries(nla_${name} PUBLIC ${arg_LINK} PRIVATE nla_warnings)
-  if(arg_COLD)  # not the precompiled header: GCC 12 crashes where one of -O1 meets a source of -O3
-    set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O1>)
+  set_target_properties(nla_${name} PROPERTIES UNITY_BUILD ${NLA_UNITY})
+  if(arg_COLD)  # never the owner of a precompiled header: GCC 12 crashes where one of -O1 meets a source of -O3
+    target_compile_options(nla_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   endif()
   if(arg_REUSE)
     target_precompile_headers(nla_${name} REUSE_FROM nla_${arg_REUSE})

@@ -22,7 +22,7 @@ targets=("$target")
 [[ $target == all ]] && mapfile -t targets < <(ls tests/fuzz/corpus)
 mkdir -p build/fuzz/found
 # Arrow and yaml-cpp are not instrumented: what they do to a vector behind its end cannot be told from harm.
-export ASAN_OPTIONS=detect_container_overflow=0:detect_leaks=0:allocator_may_return_null=1
+export ASAN_OPTIONS=detect_container_overflow=0:detect_leaks=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 for name in "${targets[@]}"; do
   mkdir -p "build/fuzz/corpus/$name"

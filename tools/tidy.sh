@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # clang-tidy on the C++ files that changed since NLA_TIDY_BASE (default: the parent commit; `all` checks every file),
 # two at a time. Files found clean are remembered under .cache/tidy by their content: one with libtorch headers takes
-# a minute. Needs a configured build folder (NLA_BUILD, default build/release).
+# a minute.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build=${NLA_BUILD:-build/release}
 cache=.cache/tidy
+build=$cache/configured
 database=$cache/database
 base=${NLA_TIDY_BASE:-HEAD^}
 mkdir -p "$database"
@@ -50,6 +50,7 @@ without_precompiled() {
 
 export -f tidy_one
 export database cache
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DNLA_UNITY=OFF >/dev/null
 without_precompiled
 changed_files | sort -u >"$cache/files"
 echo "clang-tidy: $(wc -l <"$cache/files") files changed since $base" >&2

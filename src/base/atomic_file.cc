@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 
 #include "base/fail.h"
@@ -14,13 +13,6 @@
 
 namespace nla {
 namespace {
-
-[[noreturn]] void FailErrno(const fs::path& path, const char* what) {
-  const int reason = errno;
-  Complaint complaint{.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(reason))};
-  if (reason == ENOSPC || reason == EDQUOT) complaint.mend = "Free some space and run the command again";
-  Fail(complaint);
-}
 
 // Unique within the machine (process id) and the process (a count), so that two writers never share a temporary name.
 fs::path TemporaryBeside(const fs::path& path) {

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace nla {
 
@@ -27,6 +29,13 @@ std::string Describe(const Complaint& complaint) {
 void Fail(const Complaint& complaint) { throw Error(Describe(complaint), ErrorKind::kFailed); }
 
 void FailUsage(const Complaint& complaint) { throw Error(Describe(complaint), ErrorKind::kUsage); }
+
+void FailErrno(const std::filesystem::path& path, const char* what) {
+  const int reason = errno;
+  Complaint complaint{.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(reason))};
+  if (reason == ENOSPC || reason == EDQUOT) complaint.mend = "Free some space and run the command again";
+  Fail(complaint);
+}
 
 void CheckFailed(const char* file, int line, const char* condition) {
   fmt::print(stderr, "nla: bug at {}:{}: {} does not hold\n", file, line, condition);

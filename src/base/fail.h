@@ -1,6 +1,7 @@
 // Raises nla::Error with one clear line (where, what, found, wanted, mend), and checks for bugs in our own code.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "nla/error.h"
@@ -20,6 +21,9 @@ std::string Describe(const Complaint& complaint);
 
 [[noreturn]] void Fail(const Complaint& complaint);       // ErrorKind::kFailed
 [[noreturn]] void FailUsage(const Complaint& complaint);  // ErrorKind::kUsage
+
+// For a system call that failed just before: names the path, what could not be done, and errno's reason.
+[[noreturn]] void FailErrno(const std::filesystem::path& path, const char* what);
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
 

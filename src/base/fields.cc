@@ -191,6 +191,14 @@ void SetFieldFromAssignment(const FieldList& fields, std::string_view assignment
   SetField(fields, assignment.substr(0, equals), assignment.substr(equals + 1), "--set");
 }
 
+void CheckField(const char* name, bool good, const std::string& found, const char* wanted) {
+  if (!good) FailUsage({.where = name, .found = found.empty() ? "nothing" : found, .wanted = wanted});
+}
+
+void CheckField(const char* name, bool good, double found, const char* wanted) {
+  if (!good) CheckField(name, good, fmt::format("{}", found), wanted);
+}
+
 void LoadYaml(const FieldList& fields, const std::filesystem::path& path, const std::string& section) {
   const std::string where = path.string();
   YAML::Node node = ParseYaml(ReadFile(path, uint64_t{1} << 26), where);

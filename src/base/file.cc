@@ -8,18 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/fail.h"
 
 namespace nla {
 namespace {
-
-[[noreturn]] void FailErrno(const fs::path& path, const char* what) {
-  const int reason = errno;
-  Fail({.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(reason))});
-}
 
 // A descriptor open for reading, and the file's size.
 class ReadHandle {

@@ -7,16 +7,14 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace nla {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr double kRedrawSeconds = 0.1;
 constexpr double kLineSeconds = 10.0;
-
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 std::string Count(double count) {
   if (count >= 1e9) return fmt::format("{:.2f}G", count / 1e9);

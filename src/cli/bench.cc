@@ -19,7 +19,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct BenchArguments {
   std::string model;
   std::string corpus;
   std::string dataset;
@@ -69,7 +69,7 @@ Measurement Measure(const std::vector<std::string>& command, const std::string& 
   return {BenchNumber(run, rate_key), run.peak_rss_mb};
 }
 
-Comparison ExtractComparison(const Options& o, const std::string& threads, const std::string& dtype,
+Comparison ExtractComparison(const BenchArguments& o, const std::string& threads, const std::string& dtype,
                              const fs::path& scratch) {
   const std::string documents = std::to_string(o.documents);
   const std::string layer = std::to_string(o.layer);
@@ -87,7 +87,7 @@ Comparison ExtractComparison(const Options& o, const std::string& threads, const
                    "--limit-docs", documents, "--threads", threads, "--dtype", dtype}};
 }
 
-Comparison TrainComparison(const Options& o, const std::string& threads, const std::string& dtype,
+Comparison TrainComparison(const BenchArguments& o, const std::string& threads, const std::string& dtype,
                            const fs::path& scratch) {
   const std::string steps = std::to_string(o.steps);
   const fs::path recipe = scratch / "recipe.yaml";
@@ -109,7 +109,7 @@ Comparison TrainComparison(const Options& o, const std::string& threads, const s
 }
 
 // Ours and the peer in turns; medians, and the ratio of medians.
-void RunComparison(const std::string& name, const Comparison& comparison, const Options& options,
+void RunComparison(const std::string& name, const Comparison& comparison, const BenchArguments& options,
                    const CommonOptions& common, const std::string& dtype) {
   std::vector<double> ours, peer, our_memory, peer_memory;
   for (int64_t round = 0; round < options.rounds; ++round) {
@@ -127,11 +127,11 @@ void RunComparison(const std::string& name, const Comparison& comparison, const 
                  common, {{"dtype", dtype}, {"rounds", options.rounds}});
 }
 
-using MakeComparison = Comparison (*)(const Options&, const std::string&, const std::string&, const fs::path&);
+using MakeComparison = Comparison (*)(const BenchArguments&, const std::string&, const std::string&, const fs::path&);
 
 void AddBenchmark(Command bench, CommonOptions& common, const std::string& name, const std::string& summary,
                   MakeComparison make) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchArguments>();
   const bool extract = name == "extract";
   Command command = AddCommand(bench, common, name, summary,
                                extract ? "nla bench extract --model DIR --corpus texts.jsonl"

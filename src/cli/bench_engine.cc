@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "cli/bench_rows.h"
 #include "cli/model_options.h"
@@ -19,7 +20,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct BenchEngineArguments {
   std::string model;
   std::string quant = "none";
   std::string python = ".venv/bin/python";
@@ -33,7 +34,7 @@ struct Options {
 
 struct EngineSide {
   const LanguageModel& model;
-  const Options& options;
+  const BenchEngineArguments& options;
 };
 
 // Prompt i; bench/peers/engine_peer.py makes the same. They differ from the first token on, so that nothing is shared.
@@ -53,13 +54,9 @@ EngineRequest Request(const EngineSide& side, int64_t i, int64_t new_tokens) {
   return request;
 }
 
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 // Tokens a second of `batch` replies that are all being written, over `tokens` steps; and each reply's first token.
 double Decode(const EngineSide& side, std::vector<TokenId>& first) {
-  const Options& o = side.options;
+  const BenchEngineArguments& o = side.options;
   // The first replies go on while the last prompts are read, which takes less than a step a reply.
   const int64_t new_tokens = o.tokens + o.batch + 2;
   const int64_t room = (o.prompt_tokens + new_tokens + kPageTokens) * o.batch;
@@ -96,7 +93,7 @@ double Decode(const EngineSide& side, std::vector<TokenId>& first) {
 
 // Prompt tokens a second, from a prompt's entry to its first token, one prompt after another.
 double Prefill(const EngineSide& side, std::vector<TokenId>& first) {
-  const Options& o = side.options;
+  const BenchEngineArguments& o = side.options;
   Engine engine(side.model.decoder, side.model.tokenizer, {.max_running = 1});
   first.clear();
   double seconds = 0;
@@ -124,9 +121,10 @@ void RequireAlike(const std::vector<TokenId>& ours, const std::vector<TokenId>& 
         .found = fmt::format("{} of {} equal", same, ours.size())});
 }
 
-using Measure = double (*)(const EngineSide&, std::vector<TokenId>&);
+using Measuring = double (*)(const EngineSide&, std::vector<TokenId>&);
 
-void RunRounds(const std::string& mode, const Options& o, const CommonOptions& common, Measure measure) {
+void RunRounds(const std::string& mode, const BenchEngineArguments& o, const CommonOptions& common,
+               Measuring measuring) {
   const at::ScalarType compute = SetUpCompute(common);
   const std::string dtype = compute == at::kFloat ? "fp32" : "bf16";
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -153,7 +151,7 @@ void RunRounds(const std::string& mode, const Options& o, const CommonOptions& c
   std::vector<double> ours, theirs;
   for (int64_t round = 0; round < o.rounds; ++round) {
     std::vector<TokenId> first;
-    ours.push_back(measure({model, o}, first));
+    ours.push_back(measuring({model, o}, first));
     const BenchRun run = RunBenchCommand(peer);
     theirs.push_back(BenchNumber(run, "tokens_per_second"));
     if (dtype == "fp32" && o.quant == "none") {
@@ -171,8 +169,8 @@ void RunRounds(const std::string& mode, const Options& o, const CommonOptions& c
                   {"prompt_tokens", o.prompt_tokens}});
 }
 
-std::shared_ptr<Options> AddEngineBenchmark(Command command, int64_t prompt_tokens) {
-  auto options = std::make_shared<Options>();
+std::shared_ptr<BenchEngineArguments> AddEngineBenchmark(Command command, int64_t prompt_tokens) {
+  auto options = std::make_shared<BenchEngineArguments>();
   options->prompt_tokens = prompt_tokens;
   AcceptHubName(command.AddOption("--model", options->model, "checkpoint directory").Required());
   command.AddOption("--prompt-tokens", options->prompt_tokens, "length of each prompt").ShowDefault().Positive();
@@ -186,7 +184,7 @@ std::shared_ptr<Options> AddEngineBenchmark(Command command, int64_t prompt_toke
 void AddBenchDecode(Command bench, CommonOptions& common) {
   Command command = AddCommand(bench, common, "decode", "Writing many replies at once, beside transformers",
                                "nla bench decode --model DIR --batch 32 --quant q8");
-  const std::shared_ptr<Options> options = AddEngineBenchmark(command, 32);
+  const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 32);
   command.AddOption("--batch", options->batch, "replies in flight").ShowDefault().Positive();
   command.AddOption("--tokens", options->tokens, "timed tokens of each").ShowDefault().Positive();
   command.OnRun([=, &common] { RunRounds("decode", *options, common, &Decode); });
@@ -195,7 +193,7 @@ void AddBenchDecode(Command bench, CommonOptions& common) {
 void AddBenchPrefill(Command bench, CommonOptions& common) {
   Command command = AddCommand(bench, common, "prefill", "Reading prompts to their first token, beside transformers",
                                "nla bench prefill --model DIR --prompt-tokens 512 --quant q8");
-  const std::shared_ptr<Options> options = AddEngineBenchmark(command, 512);
+  const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 512);
   command.AddOption("--prompts", options->prompts, "timed prompts, one after another").ShowDefault().Positive();
   command.OnRun([=, &common] { RunRounds("prefill", *options, common, &Prefill); });
 }

@@ -15,7 +15,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct BenchLoadArguments {
   std::vector<std::string> models;
   std::string prompt = "The train was late again, so we";
   std::string python = ".venv/bin/python";
@@ -27,7 +27,7 @@ struct Commands {
   std::vector<std::string> ours, peer;
 };
 
-Commands FirstTokenCommands(const Options& options, const std::string& model, const std::string& threads,
+Commands FirstTokenCommands(const BenchLoadArguments& options, const std::string& model, const std::string& threads,
                             const std::string& dtype) {
   return {.ours = {ThisProgram(), "generate", "--model", model, "--raw", options.prompt, "--max-new-tokens", "1",
                    "--temperature", "0", "--threads", threads, "--dtype", dtype, "--json"},
@@ -46,8 +46,8 @@ void RequireSameToken(const std::string& model, const BenchRun& ours, const Benc
         .wanted = peer.document.dump()});
 }
 
-void BenchOne(const Options& options, const std::string& model, const std::string& threads, const std::string& dtype,
-              std::vector<BenchRow>& rows) {
+void BenchOne(const BenchLoadArguments& options, const std::string& model, const std::string& threads,
+              const std::string& dtype, std::vector<BenchRow>& rows) {
   const Commands commands = FirstTokenCommands(options, model, threads, dtype);
   const BenchRun our_first = RunBenchCommand(commands.ours);
   const BenchRun peer_first = RunBenchCommand(commands.peer);
@@ -72,7 +72,7 @@ void BenchOne(const Options& options, const std::string& model, const std::strin
 }  // namespace
 
 void AddBenchLoad(Command bench, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchLoadArguments>();
   Command command =
       AddCommand(bench, common, "load", "Time from the start of a process to a first token, beside transformers",
                  "nla bench load --model DIR");

@@ -16,7 +16,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct BenchTokenizeArguments {
   std::vector<std::string> models;
   std::string corpus;
   std::string python = ".venv/bin/python";
@@ -30,7 +30,7 @@ struct Corpus {
   double megabytes = 0;
 };
 
-Corpus ReadTexts(const Options& options) {
+Corpus ReadTexts(const BenchTokenizeArguments& options) {
   std::ifstream lines(options.corpus);
   if (!lines) Fail({.where = options.corpus, .what = "cannot be read", .mend = "Check that the file exists"});
   Corpus corpus;
@@ -68,7 +68,8 @@ double TimedRate(const Tokenizer& tokenizer, const Corpus& corpus, bool offsets)
   return corpus.megabytes / std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
-void BenchOne(const Options& options, const std::string& model, const Corpus& corpus, std::vector<BenchRow>& rows) {
+void BenchOne(const BenchTokenizeArguments& options, const std::string& model, const Corpus& corpus,
+              std::vector<BenchRow>& rows) {
   const Tokenizer tokenizer = Tokenizer::Load(model);
   const std::vector<std::string> command = {
       options.python, options.peers + "/tokenize_peer.py", "--model", model, "--corpus", options.corpus,
@@ -97,7 +98,7 @@ void BenchOne(const Options& options, const std::string& model, const Corpus& co
 }  // namespace
 
 void AddBenchTokenize(Command bench, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchTokenizeArguments>();
   Command command = AddCommand(bench, common, "tokenize", "Encoding beside the tokenizers library, one thread each",
                                "nla bench tokenize --model DIR --corpus texts.jsonl");
   AcceptHubName(

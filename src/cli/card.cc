@@ -12,13 +12,13 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct CardArguments {
   std::string directory, report;
   CardOptions card;
   bool replace = false;
 };
 
-void Run(Options options, const CommonOptions& common) {
+void Run(CardArguments options, const CommonOptions& common) {
   if (!options.report.empty()) {
     options.card.report = nlohmann::json::parse(ReadFile(options.report, 1 << 24), nullptr, /*allow_exceptions=*/false);
     if (!options.card.report->is_object()) {
@@ -36,7 +36,7 @@ void Run(Options options, const CommonOptions& common) {
 }  // namespace
 
 void AddCard(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CardArguments>();
   Command command = AddCommand(root, common, "card", "Write the model card (README.md) of a pair or of one side",
                                "nla card merged --report demo/report.json --license apache-2.0 --repo OWNER/NAME");
   command.AddOption("DIR", options->directory, "pair directory, or one side's directory").Required();

@@ -14,7 +14,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct ConvertArguments {
   std::string input, output;
   std::string type = "bf16";
   uint64_t shard_bytes = ConvertOptions().shard_bytes;
@@ -41,7 +41,7 @@ StoredType FindType(const std::string& name, bool to_gguf) {
              .wanted = to_gguf ? "bf16, f16, f32 or q8_0" : "bf16, f16 or f32"});
 }
 
-void RunImport(const CommonOptions& common, const Options& options) {
+void RunImport(const CommonOptions& common, const ConvertArguments& options) {
   const ConvertOptions convert{
       .dtype = FindType(options.type, false).dtype, .replace = options.replace, .shard_bytes = options.shard_bytes};
   const ConvertFacts facts = ConvertGguf(options.input, options.output, convert);
@@ -60,7 +60,7 @@ void RunImport(const CommonOptions& common, const Options& options) {
              facts.tensors, facts.parameters, options.type, facts.weights_hash.substr(0, 12));
 }
 
-void RunExport(const CommonOptions& common, const Options& options) {
+void RunExport(const CommonOptions& common, const ConvertArguments& options) {
   const GgufExportOptions convert{.type = FindType(options.type, true).ggml, .replace = options.replace};
   const GgufExportFacts facts = ExportGguf(options.input, options.output, convert);
   if (common.json) {
@@ -83,7 +83,7 @@ void AddConvert(Command root, CommonOptions& common) {
   Command command = AddCommand(root, common, "convert", "Turn a GGUF file into a Hugging Face directory, or back",
                                "nla convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2\n"
                                "  nla convert models/smollm2 smollm2.gguf --type q8_0");
-  const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
+  const auto options = std::make_shared<ConvertArguments>();  // shared: the callback outlives this function
   command.AddOption("IN", options->input, "the GGUF file, or the Hugging Face directory").Required();
   command.AddOption("OUT", options->output, "the directory or GGUF file to write; appears whole or not at all")
       .Required();

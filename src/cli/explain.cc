@@ -14,7 +14,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct ExplainArguments {
   PairArguments pair;
   std::string text;
   std::string tokens = "last";
@@ -69,7 +69,8 @@ void PrintText(const std::vector<TokenExplanation>& tokens) {
   }
 }
 
-void PrintAsJson(const Options& options, const PairLocation& pair, const std::vector<TokenExplanation>& tokens) {
+void PrintAsJson(const ExplainArguments& options, const PairLocation& pair,
+                 const std::vector<TokenExplanation>& tokens) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   const auto optional = [](const std::optional<double>& x) { return x ? nlohmann::ordered_json(*x) : nullptr; };
   for (const TokenExplanation& one : tokens) {
@@ -92,7 +93,7 @@ void PrintAsJson(const Options& options, const PairLocation& pair, const std::ve
              {"tokens", list}});
 }
 
-void Run(const Options& options, const CommonOptions& common) {
+void Run(const ExplainArguments& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   ExplainOptions explain = options.explain;
   explain.tokens = ParseTokens(options.tokens);
@@ -110,7 +111,7 @@ void Run(const Options& options, const CommonOptions& common) {
 }  // namespace
 
 void AddExplain(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainArguments>();
   Command command =
       AddCommand(root, common, "explain", "Explain what a model holds at the tokens of a text",
                  "nla explain --pair demo/pair --text \"The train to Oslo was late again.\" --tokens all");

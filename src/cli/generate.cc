@@ -13,7 +13,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct GenerateArguments {
   std::string model;
   std::string prompt;
   bool raw = false;
@@ -22,7 +22,7 @@ struct Options {
   SampleOptions sample;
 };
 
-void GenerateOne(const LanguageModel& model, const Options& options, const CommonOptions& common) {
+void GenerateOne(const LanguageModel& model, const GenerateArguments& options, const CommonOptions& common) {
   const std::vector<ChatMessage> messages = {{"user", options.prompt}};
   const std::vector<TokenId> ids =
       options.raw ? model.tokenizer.Encode(options.prompt) : model.chat.Encode(model.tokenizer, messages, true);
@@ -53,7 +53,7 @@ void GenerateOne(const LanguageModel& model, const Options& options, const Commo
       });
 }
 
-void Run(const Options& options, const CommonOptions& common) {
+void Run(const GenerateArguments& options, const CommonOptions& common) {
   const bool from_file = !options.sample.prompts.empty();
   if (from_file == !options.prompt.empty()) {
     FailUsage({.where = "generate", .what = "needs either a PROMPT or --prompts FILE"});
@@ -82,7 +82,7 @@ void Run(const Options& options, const CommonOptions& common) {
 }  // namespace
 
 void AddGenerate(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateArguments>();
   Command command = AddCommand(root, common, "generate", "Let a base model write: one prompt, or a corpus from many",
                                "nla generate --model DIR \"Write a haiku about rain.\"");
   SamplingOptions& sampling = options->sample.sampling;

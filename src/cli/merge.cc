@@ -9,7 +9,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct MergeArguments {
   std::string input, output, base;
   double shard_gb = 5;
   ExportOptions write;
@@ -37,7 +37,7 @@ void PrintSide(const std::string& path, const ExportFacts& facts) {
              facts.merged ? "" : " (was whole already)");
 }
 
-void Run(Options options, const CommonOptions& common) {
+void Run(MergeArguments options, const CommonOptions& common) {
   options.write.store = StoredDType(common.dtype);
   options.write.shard_bytes = static_cast<uint64_t>(options.shard_gb * 1e9);
   if (fs::exists(fs::path(options.input) / "pair.yaml")) {
@@ -63,7 +63,7 @@ void Run(Options options, const CommonOptions& common) {
 }  // namespace
 
 void AddMerge(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MergeArguments>();
   Command command = AddCommand(root, common, "merge",
                                "Write a pair or one side as whole checkpoints; --dtype is of the written weights",
                                "nla merge demo/pair merged --dtype bf16");

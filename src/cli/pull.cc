@@ -10,12 +10,12 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct PullArguments {
   std::string repo;
   PullOptions pull;
 };
 
-void Run(const Options& options, const CommonOptions& common) {
+void Run(const PullArguments& options, const CommonOptions& common) {
   const HubRepo repo = HubRepo::Parse(options.repo);
   const PullResult result = Pull(HubSettings::FromEnvironment(), repo, options.pull);
   if (common.json) {
@@ -39,7 +39,7 @@ void Run(const Options& options, const CommonOptions& common) {
 }  // namespace
 
 void AddPull(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PullArguments>();
   Command command = AddCommand(root, common, "pull", "Fetch a model from the hub into the cache of huggingface_hub",
                                "nla pull hf:OWNER/NAME --include \"*.safetensors\" --include \"*.json\"");
   command.AddOption("REPO", options->repo, "hf:OWNER/NAME or hf:OWNER/NAME@REVISION").Required();

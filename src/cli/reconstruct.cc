@@ -18,7 +18,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct ReconstructArguments {
   PairArguments pair;
   std::string text;
   std::string text_field = "explanation";
@@ -45,7 +45,7 @@ std::vector<std::string> Explanations(const std::vector<ActivationRow>& rows) {
 // Rows to reconstruct, with or without true vectors beside their explanations.
 class ExplainedRows {
  public:
-  explicit ExplainedRows(const Options& options) {
+  explicit ExplainedRows(const ReconstructArguments& options) {
     const std::string path = options.input.path.string();
     if (path.ends_with(".jsonl")) {
       lines_.emplace(std::vector<std::filesystem::path>{path}, options.text_field);
@@ -77,7 +77,8 @@ class ExplainedRows {
   int64_t count_ = 0;
 };
 
-void ReconstructFile(const Reconstructor& reconstructor, const Options& options, const CommonOptions& common) {
+void ReconstructFile(const Reconstructor& reconstructor, const ReconstructArguments& options,
+                     const CommonOptions& common) {
   const int64_t d = reconstructor.d_model();
   ExplainedRows input(options);
   std::optional<ActivationWriter> rows_out;
@@ -108,7 +109,7 @@ void ReconstructFile(const Reconstructor& reconstructor, const Options& options,
   }
 }
 
-void RunReconstruct(const Options& options, const CommonOptions& common) {
+void RunReconstruct(const ReconstructArguments& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   if (options.text.empty() == options.input.path.empty()) {
     FailUsage({.where = "reconstruct", .what = "needs either --text or --input"});
@@ -126,7 +127,7 @@ void RunReconstruct(const Options& options, const CommonOptions& common) {
   }
 }
 
-void RunScore(const Options& options, const CommonOptions& common) {
+void RunScore(const ReconstructArguments& options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   const RoleSource critic = LocateCritic(options.pair, compute);
   ActivationReader reader = OpenActivations(options.input, ReadModelSidecar(critic.directory)).reader;
@@ -161,7 +162,7 @@ void RunScore(const Options& options, const CommonOptions& common) {
 }  // namespace
 
 void AddReconstruct(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReconstructArguments>();
   Command command =
       AddCommand(root, common, "reconstruct", "Turn explanations back into vectors",
                  "nla reconstruct --ar demo/pair/ar --base DIR --text \"Ends with \\\"rain\\\".\" --json");
@@ -176,7 +177,7 @@ void AddReconstruct(Command root, CommonOptions& common) {
 }
 
 void AddScore(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReconstructArguments>();
   Command command = AddCommand(root, common, "score", "Score explanations against the vectors beside them",
                                "nla score --ar demo/pair/ar --base DIR --input demo/heldout.parquet");
   AddCriticOptions(command, options->pair);

@@ -13,7 +13,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct ReportArguments {
   PairArguments pair;
   std::string html;
   std::string quant = "none";
@@ -31,7 +31,7 @@ void PrintText(const ReportCard& card) {
   PrintScores("floor: empty text", card.empty);
 }
 
-nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair, const Options& options) {
+nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair, const ReportArguments& options) {
   nlohmann::ordered_json out = ToJson(card.round_trip);
   out["extraction_rate"] = card.extraction_rate;
   out["tokens_mean"] = card.tokens_mean;
@@ -46,7 +46,7 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   return out;
 }
 
-void Run(Options options, const CommonOptions& common) {
+void Run(ReportArguments options, const CommonOptions& common) {
   options.report.compute = SetUpCompute(common);
   options.report.packing = PackingOf(options.quant, options.report.compute);
   options.report.seed = common.seed;
@@ -66,7 +66,7 @@ void Run(Options options, const CommonOptions& common) {
 }  // namespace
 
 void AddReport(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportArguments>();
   Command command = AddCommand(root, common, "report", "Measure a pair on held-out rows, with floors and intervals",
                                "nla report --pair demo/pair --dataset demo/heldout.parquet");
   AddPairOptions(command, options->pair);

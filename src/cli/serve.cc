@@ -15,7 +15,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct ServeArguments {
   PairArguments pair;
   std::string model;
   std::string quant = "none";
@@ -25,7 +25,7 @@ struct Options {
 };
 
 // Exactly one of --pair (or --av with --ar), --av and --model.
-serve::ModelChoice Choose(const Options& options, at::ScalarType compute) {
+serve::ModelChoice Choose(const ServeArguments& options, at::ScalarType compute) {
   serve::ModelChoice choice;
   choice.compute = compute;
   choice.packing = PackingOf(options.quant, compute);
@@ -47,7 +47,7 @@ serve::ModelChoice Choose(const Options& options, at::ScalarType compute) {
   return choice;
 }
 
-nlohmann::ordered_json Shown(const Options& options, const CommonOptions& common) {
+nlohmann::ordered_json Shown(const ServeArguments& options, const CommonOptions& common) {
   const serve::ServerOptions& server = options.server;
   return {{"host", server.http.host},
           {"max_body", server.http.limits.max_body},
@@ -61,7 +61,7 @@ nlohmann::ordered_json Shown(const Options& options, const CommonOptions& common
           {"api_key_wanted", !server.service.admission.api_key.empty()}};
 }
 
-void Run(Options options, const CommonOptions& common) {
+void Run(ServeArguments options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   serve::ServerOptions& server = options.server;
   server.seed = common.seed;
@@ -83,7 +83,7 @@ void Run(Options options, const CommonOptions& common) {
       });
 }
 
-void AddDoorOptions(Command command, Options& options) {
+void AddDoorOptions(Command command, ServeArguments& options) {
   serve::ServerOptions& server = options.server;
   serve::AdmissionOptions& admission = server.service.admission;
   const char* const door = "How much may be asked";
@@ -122,7 +122,7 @@ void AddDoorOptions(Command command, Options& options) {
       .Group(door);
 }
 
-void AddTimeOptions(Command command, Options& options) {
+void AddTimeOptions(Command command, ServeArguments& options) {
   serve::HttpLimits& limits = options.server.http.limits;
   const char* const times = "Times and logs";
   const auto seconds = [&](const char* name, double& target, const char* help) {
@@ -140,7 +140,7 @@ void AddTimeOptions(Command command, Options& options) {
       .Group(times);
 }
 
-void AddEngineOptions(Command command, Options& options) {
+void AddEngineOptions(Command command, ServeArguments& options) {
   const char* const engine = "The engine";
   command.AddOption("--max-running", options.engine.max_running, "replies that are written at the same time")
       .ShowDefault()
@@ -160,7 +160,7 @@ void AddEngineOptions(Command command, Options& options) {
 }  // namespace
 
 void AddServe(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeArguments>();
   Command command =
       AddCommand(root, common, "serve", "Answer over HTTP: explanations, replies, scores (docs/serving.md)",
                  "nla serve --pair demo/pair --port 30000\n"

@@ -14,7 +14,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct TokenizeArguments {
   std::string model;
   std::string text;
   std::string jsonl;
@@ -26,7 +26,8 @@ struct Options {
 
 class TextTokenizer {
  public:
-  explicit TextTokenizer(const Options& options) : options_(options), tokenizer_(Tokenizer::Load(options.model)) {
+  explicit TextTokenizer(const TokenizeArguments& options)
+      : options_(options), tokenizer_(Tokenizer::Load(options.model)) {
     if (options.chat) chat_.emplace(ChatFormat::Load(options.model, {.date = options.date}));
   }
 
@@ -46,7 +47,7 @@ class TextTokenizer {
   }
 
  private:
-  const Options& options_;
+  const TokenizeArguments& options_;
   Tokenizer tokenizer_;
   std::optional<ChatFormat> chat_;
 };
@@ -74,7 +75,7 @@ void TokenizeLines(const TextTokenizer& tokenizer, const std::string& path) {
   }
 }
 
-void Run(const CommonOptions& common, const Options& options, bool has_text) {
+void Run(const CommonOptions& common, const TokenizeArguments& options, bool has_text) {
   if (has_text != options.jsonl.empty()) {
     FailUsage({.where = "nla tokenize", .what = "give TEXT or --jsonl", .found = has_text ? "both" : "neither"});
   }
@@ -92,7 +93,7 @@ void Run(const CommonOptions& common, const Options& options, bool has_text) {
 void AddTokenize(Command root, CommonOptions& common) {
   Command command = AddCommand(root, common, "tokenize", "Show the token ids of a text",
                                "nla tokenize --model models/smollm2 --json \"Hello, world\"");
-  const auto options = std::make_shared<Options>();  // shared: the callback outlives this function
+  const auto options = std::make_shared<TokenizeArguments>();  // shared: the callback outlives this function
   AcceptHubName(command.AddOption("--model", options->model, "checkpoint directory with tokenizer.json").Required());
   Option text = command.AddOption("TEXT", options->text, "the text");
   command.AddOption("--jsonl", options->jsonl,

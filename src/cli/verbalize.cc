@@ -21,7 +21,7 @@
 namespace nla::cli {
 namespace {
 
-struct Options {
+struct VerbalizeArguments {
   PairArguments pair;
   ActivationInput input;
   std::string out;
@@ -31,7 +31,7 @@ struct Options {
   RemoteArguments remote;
 };
 
-constexpr int64_t kRowsAtOnce = 4096;
+constexpr int64_t kRowsOnHand = 4096;
 
 nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
   return {{"index", first_row + one.index},
@@ -46,7 +46,7 @@ nlohmann::ordered_json Describe(const Verbalization& one, int64_t first_row) {
 // The verbalizer that the options name: in this process, or behind --server.
 class Explainer {
  public:
-  Explainer(const Options& options, const RoleSource& actor) {
+  Explainer(const VerbalizeArguments& options, const RoleSource& actor) {
     if (options.remote.given()) {
       RemoteOptions remote = options.remote.Resolve();
       remote.force = options.input.force;
@@ -67,7 +67,7 @@ class Explainer {
   std::unique_ptr<Verbalizer> here_;
 };
 
-RoleSource Actor(const Options& options, at::ScalarType compute) {
+RoleSource Actor(const VerbalizeArguments& options, at::ScalarType compute) {
   if (options.remote.given() && options.quant != "none") {
     FailUsage({.where = "--quant", .what = "is of no use with --server, which writes with the weights that it has"});
   }
@@ -77,12 +77,12 @@ RoleSource Actor(const Options& options, at::ScalarType compute) {
 }
 
 // For --json; another server's weights are its own.
-nlohmann::ordered_json ShownQuant(const Options& options) {
+nlohmann::ordered_json ShownQuant(const VerbalizeArguments& options) {
   return options.remote.given() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(options.quant);
 }
 
 // --out FILE.parquet: the rows again, explained by the verbalizer.
-void WriteRows(const Options& options, const CommonOptions& common, at::ScalarType compute) {
+void WriteRows(const VerbalizeArguments& options, const CommonOptions& common, at::ScalarType compute) {
   const RoleSource actor = Actor(options, compute);
   CheckedActivations checked = OpenActivations(options.input, ReadModelSidecar(actor.directory));
   const Explainer explainer(options, actor);
@@ -115,7 +115,7 @@ template <typename Work>
 int64_t ForEachBatch(ActivationReader& reader, int64_t limit, const Work& work) {
   const int64_t all = limit > 0 ? std::min(limit, reader.row_count()) : reader.row_count();
   for (int64_t first = 0; first < all;) {
-    const auto batch = reader.Next(std::min(kRowsAtOnce, all - first));
+    const auto batch = reader.Next(std::min(kRowsOnHand, all - first));
     std::vector<float> vectors;
     vectors.reserve(batch.size() * static_cast<size_t>(reader.d_model()));
     for (const ActivationRow& row : batch) vectors.insert(vectors.end(), row.activation.begin(), row.activation.end());
@@ -126,7 +126,7 @@ int64_t ForEachBatch(ActivationReader& reader, int64_t limit, const Work& work) 
 }
 
 // All that decides what a journal's lines say.
-std::string JournalKey(const Options& options, const RemoteVerbalizer& remote, uint64_t seed) {
+std::string JournalKey(const VerbalizeArguments& options, const RemoteVerbalizer& remote, uint64_t seed) {
   const std::filesystem::path& input = options.input.path;
   const SamplingOptions& sampling = options.verbalize.sampling;
   const ModelSidecar& actor = remote.inputs().sidecar();
@@ -147,7 +147,8 @@ std::string JournalKey(const Options& options, const RemoteVerbalizer& remote, u
 }
 
 // --server with --out FILE: each reply is on disk as it comes, and a run that was stopped goes on.
-int64_t WriteRemote(const Options& options, const RemoteVerbalizer& remote, ActivationReader& reader, uint64_t seed) {
+int64_t WriteRemote(const VerbalizeArguments& options, const RemoteVerbalizer& remote, ActivationReader& reader,
+                    uint64_t seed) {
   if (options.input.path == "-") {
     FailUsage({.where = "--out",
                .what = "rows from a pipe cannot be taken up again after a stop, as --server with --out promises",
@@ -172,7 +173,7 @@ int64_t WriteRemote(const Options& options, const RemoteVerbalizer& remote, Acti
   return rows;
 }
 
-void Run(Options options, const CommonOptions& common) {
+void Run(VerbalizeArguments options, const CommonOptions& common) {
   const at::ScalarType compute = SetUpCompute(common);
   if (options.out.ends_with(".parquet")) return WriteRows(options, common, compute);
   const RoleSource actor = Actor(options, compute);
@@ -212,7 +213,7 @@ void Run(Options options, const CommonOptions& common) {
 }  // namespace
 
 void AddVerbalize(Command root, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerbalizeArguments>();
   Command command = AddCommand(root, common, "verbalize", "Turn the activations of a file into explanations",
                                "nla verbalize --av demo/pair/av --base DIR --activations acts.npy --layer 20\n"
                                "  nla verbalize --av AV_DIR --activations acts.npy --server http://HOST:30000 "

@@ -17,8 +17,6 @@
 namespace nla {
 namespace {
 
-constexpr int64_t kBatchRows = 1024;
-
 RowSchema SchemaOf(const std::string& stage) {
   if (stage == "av_sft") return RowSchema::kAvSft;
   if (stage == "ar_sft") return RowSchema::kArSft;
@@ -171,7 +169,7 @@ BuildResult Build(const BuildOptions& options) {
   ActivationWriter writer(options.output, schema, input.reader.d_model(), options.keep_text && input.reader.has_text());
   Progress progress("build", "rows", result.rows_in);
   int64_t row = 0;
-  for (auto rows = input.reader.Next(kBatchRows); !rows.empty(); rows = input.reader.Next(kBatchRows)) {
+  for (auto rows = input.reader.Next(kStageRows); !rows.empty(); rows = input.reader.Next(kStageRows)) {
     for (ActivationRow& entry : rows) {
       const std::string where = fmt::format("{}: row {}", options.input.string(), row++);
       if (entry.activation_layer != input.sidecar.layer_index) {

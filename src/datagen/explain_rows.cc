@@ -13,8 +13,6 @@
 namespace nla {
 namespace {
 
-constexpr int64_t kChunkRows = 512;
-
 void ExplainChunk(const RowExplainer& explainer, std::vector<ActivationRow> rows, const VerbalizeOptions& options,
                   const Parts& parts, int64_t chunk) {
   std::vector<float> activations;
@@ -38,7 +36,7 @@ int64_t Merge(const Parts& parts, int64_t chunks, int64_t d_model, const Explain
   ActivationWriter writer(options.output, RowSchema::kExplained, d_model);
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     if (parts.Count(chunk, "rows") == 0) continue;
-    writer.Append(ActivationReader::Open(parts.Rows(chunk)).Next(kChunkRows));
+    writer.Append(ActivationReader::Open(parts.Rows(chunk)).Next(Parts::kChunkRows));
   }
   if (writer.row_count() == 0) {
     Fail({.where = options.output.string(), .what = "no reply of the verbalizer has its explanation tags"});
@@ -94,11 +92,11 @@ ExplainRowsResult ExplainRows(const RowExplainer& explainer, CheckedActivations&
     return result;
   }
   const Parts parts(options.output, run_key, options.replace);
-  const int64_t chunks = (result.rows_in + kChunkRows - 1) / kChunkRows;
+  const int64_t chunks = (result.rows_in + Parts::kChunkRows - 1) / Parts::kChunkRows;
   Progress progress("verbalize", "rows", result.rows_in);
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const int64_t begin = chunk * kChunkRows;
-    const int64_t end = std::min(begin + kChunkRows, result.rows_in);
+    const int64_t begin = chunk * Parts::kChunkRows;
+    const int64_t end = std::min(begin + Parts::kChunkRows, result.rows_in);
     if (parts.Has(chunk)) {
       progress.StartAt(end);
       continue;

@@ -16,7 +16,6 @@
 namespace nla {
 namespace {
 
-constexpr int64_t kChunkRows = 512;
 constexpr int64_t kFewestFeatures = 2;
 
 int64_t CountFeatures(std::string_view explanation) {
@@ -37,7 +36,7 @@ std::string ReasonToDrop(const LabelReply& reply) {
 }
 
 void LabelChunk(const Parts& parts, int64_t chunk, ActivationReader& reader, LabelProvider& provider) {
-  std::vector<ActivationRow> rows = reader.Next(kChunkRows);
+  std::vector<ActivationRow> rows = reader.Next(Parts::kChunkRows);
   std::vector<std::string> texts;
   texts.reserve(rows.size());
   for (const ActivationRow& row : rows) texts.push_back(row.text);
@@ -77,7 +76,7 @@ void Merge(const Parts& parts, int64_t chunks, int64_t d_model, const fs::path& 
   ActivationWriter writer(output, RowSchema::kExplained, d_model);
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     ActivationReader reader = ActivationReader::Open(parts.Rows(chunk));
-    writer.Append(reader.Next(kChunkRows));
+    writer.Append(reader.Next(Parts::kChunkRows));
     ThrowIfInterrupted();
   }
   result.rows_out = writer.row_count();
@@ -109,17 +108,17 @@ LabelResult Label(const LabelOptions& options) {
     return result;
   }
   const Parts parts(options.output, run_key, options.replace);
-  const int64_t chunks = (result.rows_in + kChunkRows - 1) / kChunkRows;
+  const int64_t chunks = (result.rows_in + Parts::kChunkRows - 1) / Parts::kChunkRows;
   Progress progress("label", "rows", result.rows_in);
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const int64_t end = std::min((chunk + 1) * kChunkRows, result.rows_in);
+    const int64_t end = std::min((chunk + 1) * Parts::kChunkRows, result.rows_in);
     if (parts.Has(chunk)) {
-      result.rows_resumed += end - chunk * kChunkRows;
+      result.rows_resumed += end - chunk * Parts::kChunkRows;
       continue;
     }
-    if (chunk * kChunkRows == result.rows_resumed) progress.StartAt(result.rows_resumed);
+    if (chunk * Parts::kChunkRows == result.rows_resumed) progress.StartAt(result.rows_resumed);
     ThrowIfInterrupted();
-    input.reader.Seek(chunk * kChunkRows);
+    input.reader.Seek(chunk * Parts::kChunkRows);
     LabelChunk(parts, chunk, input.reader, *provider);
     progress.Update(end);
   }

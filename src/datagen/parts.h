@@ -11,6 +11,8 @@ namespace nla {
 
 class Parts {
  public:
+  static constexpr int64_t kChunkRows = 512;
+
   // Refuses a folder that holds another run's work, unless `replace`, which empties it.
   Parts(const std::filesystem::path& output, const std::string& run_key, bool replace);
   Parts(const Parts&) = delete;

@@ -20,7 +20,6 @@ namespace nla {
 namespace {
 
 constexpr std::array<const char*, 3> kBuckets = {"av_sft", "ar_sft", "rl"};
-constexpr int64_t kBatchRows = 1024;
 
 void CheckFractions(const SplitOptions& options) {
   double sum = 0;
@@ -128,7 +127,7 @@ SplitResult Split(const SplitOptions& options) {
   const auto bucket_of = Assign(SortedDocuments(options.input), options, result);
   auto writers = OpenWriters(result, input);
   Progress progress("split", "rows", result.rows);
-  for (auto rows = input.reader.Next(kBatchRows); !rows.empty(); rows = input.reader.Next(kBatchRows)) {
+  for (auto rows = input.reader.Next(kStageRows); !rows.empty(); rows = input.reader.Next(kStageRows)) {
     for (const ActivationRow& row : rows) {
       const size_t bucket = bucket_of.at(row.doc_id);
       writers[bucket].Append({&row, 1});

@@ -17,6 +17,8 @@ struct StageInput {
   ActivationReader reader;
 };
 
+constexpr int64_t kStageRows = 1024;  // read at a time
+
 // Refuses a sidecar whose width or number of rows is not the file's, and a file without rows.
 StageInput OpenStageInput(const std::filesystem::path& path);
 // The same checks of a dataset that is open.

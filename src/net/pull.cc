@@ -33,13 +33,6 @@ bool MatchesAny(const std::string& path, const std::vector<std::string>& pattern
                      [&](const std::string& pattern) { return Matches(path, pattern); });
 }
 
-[[noreturn]] void FailErrno(const fs::path& path, const char* what) {
-  const int reason = errno;
-  Fail({.where = path.string(),
-        .what = fmt::format("{}: {}", what, std::strerror(reason)),
-        .mend = reason == ENOSPC || reason == EDQUOT ? "Free some space and run the command again" : ""});
-}
-
 // Only one process at a time fetches a file. The name and kind of lock are huggingface_hub's, so that both respect it.
 class FileLock {
  public:

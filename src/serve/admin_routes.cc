@@ -198,12 +198,6 @@ HttpResponse Metrics(Context& context) {
           .body = context.metrics.Text(engines, context.admission.working(), context.admission.waiting())};
 }
 
-template <typename Request>
-OrderedJson Schema() {
-  Request request;
-  return SchemaOf(Fields(request));
-}
-
 }  // namespace
 
 void AddAdminRoutes(RouteTable& routes, Context& context) {

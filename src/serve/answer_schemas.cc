@@ -1,6 +1,8 @@
 // One function an answer; what several answers hold comes first.
 #include "serve/answer_schemas.h"
 
+#include "serve/request_fields.h"
+
 namespace nla::serve {
 namespace {
 
@@ -11,8 +13,6 @@ OrderedJson Number() { return Type("number"); }
 OrderedJson Count() { return {{"type", "integer"}, {"minimum", 0}}; }
 OrderedJson Integer() { return Type("integer"); }
 OrderedJson List(const OrderedJson& items) { return {{"type", "array"}, {"items", items}}; }
-OrderedJson AnyOf(const std::vector<OrderedJson>& schemas) { return {{"anyOf", schemas}}; }
-OrderedJson OrNull(const OrderedJson& schema) { return AnyOf({schema, Type("null")}); }
 OrderedJson OneWord(const char* word) { return {{"const", word}}; }
 
 // [logprob, id, text or null]; a logprob that is no finite number is null

@@ -39,7 +39,7 @@ void AddSamplingFields(FieldTable& table, Json& sampling_params, bool& stream) {
   table.push_back({"stream", &stream, "answer with server-sent events"});
 }
 
-RequestField Encoding(std::string& target) {
+RequestField EncodingField(std::string& target) {
   return {"encoding",
           &target,
           "vectors as JSON numbers, or as little-endian fp32 in base64",
@@ -102,11 +102,11 @@ FieldTable Fields(ExplainRequest& r) {
 FieldTable Fields(ExtractRequest& r) {
   FieldTable table;
   AddPositionFields(table, r.where);
-  table.push_back(Encoding(r.encoding));
+  table.push_back(EncodingField(r.encoding));
   return table;
 }
 
-FieldTable Fields(ReconstructRequest& r) { return {Explanations(r.explanations), Encoding(r.encoding)}; }
+FieldTable Fields(ReconstructRequest& r) { return {Explanations(r.explanations), EncodingField(r.encoding)}; }
 
 FieldTable Fields(ScoreRequest& r) {
   FieldTable table{Explanations(r.explanations)};

@@ -190,12 +190,6 @@ OrderedJson SchemaWithSampling() {
   return schema;
 }
 
-template <typename Request>
-OrderedJson Schema() {
-  Request request;
-  return SchemaOf(Fields(request));
-}
-
 }  // namespace
 
 void AddNlaRoutes(RouteTable& routes, Context& context) {

@@ -72,7 +72,7 @@ OpenAiJob Begin(const OpenAiFields& f, Models& models, const char* prefix) {
   return job;
 }
 
-void Finish(OpenAiJob& job) {
+void Complete(OpenAiJob& job) {
   if (job.sampling.top_k == 0) job.sampling.top_k = -1;  // vLLM's and Hugging Face's "all"
   Check(job.sampling, "body");
   if (static_cast<int64_t>(job.prompts.size()) * job.sampling.n > kMostReplies) {
@@ -180,7 +180,7 @@ OpenAiJob ReadCompletion(std::string_view text, Models& models) {
   } else {
     for (const Json& one : prompt) one.is_string() ? add_text(one) : add_ids(one);
   }
-  Finish(job);
+  Complete(job);
   return job;
 }
 
@@ -208,7 +208,7 @@ OpenAiJob ReadChat(std::string_view text, Models& models) {
     FailUsage({.where = "messages", .what = error.what()});
   }
   job.prompts.push_back(PromptOfIds(*job.model, std::move(ids), "messages"));
-  Finish(job);
+  Complete(job);
   return job;
 }
 

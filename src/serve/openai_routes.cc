@@ -180,12 +180,6 @@ HttpResponse Run(Context& context, Call& call, OpenAiJob job) {
   return JsonAnswer(whole);
 }
 
-template <typename Request>
-OrderedJson Schema() {
-  Request request;
-  return SchemaOf(Fields(request));
-}
-
 }  // namespace
 
 void AddOpenAiRoutes(RouteTable& routes, Context& context) {

@@ -240,10 +240,6 @@ OrderedJson TypeSchema(Shape shape) {
   return {};
 }
 
-OrderedJson AnyOf(const std::vector<OrderedJson>& schemas) {
-  return schemas.size() == 1 ? schemas[0] : OrderedJson{{"anyOf", schemas}};
-}
-
 OrderedJson Nested(int depth) {
   OrderedJson schema = TypeSchema(Shape::kNumber);
   for (int i = 0; i < depth; ++i) schema = ArrayOf(schema);
@@ -304,6 +300,10 @@ class SchemaWriter {
 };
 
 }  // namespace
+
+OrderedJson AnyOf(const std::vector<OrderedJson>& schemas) {
+  return schemas.size() == 1 ? schemas[0] : OrderedJson{{"anyOf", schemas}};
+}
 
 OrderedJson OrNull(OrderedJson schema) {
   if (schema.contains("anyOf")) {

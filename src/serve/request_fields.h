@@ -72,6 +72,14 @@ std::set<std::string> ReadObject(const FieldTable& table, const Json& object, co
 
 // The table as a JSON schema, with the targets' values as defaults.
 OrderedJson SchemaOf(const FieldTable& table);
+// The schema of a request with its defaults.
+template <typename Request>
+OrderedJson Schema() {
+  Request request;
+  return SchemaOf(Fields(request));
+}
+// One of the schemas.
+OrderedJson AnyOf(const std::vector<OrderedJson>& schemas);
 // The schema with null beside, which bodies take for absent.
 OrderedJson OrNull(OrderedJson schema);
 

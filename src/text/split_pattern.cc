@@ -85,13 +85,13 @@ void CutLikeQwen(std::string_view text, std::vector<std::string_view>& words) {
   }
 }
 
-struct Row {
+struct Pattern {
   std::string_view models;
   std::string_view expression;
   WordCutter cutter;
 };
 
-constexpr Row kRows[] = {
+constexpr Pattern kPatterns[] = {
     {"GPT-2", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", CutWords},
     {"Qwen-2.5 and Qwen-3",
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
@@ -104,7 +104,7 @@ constexpr Row kRows[] = {
 }  // namespace
 
 WordCutter FindWordCutter(std::string_view expression) {
-  for (const Row& row : kRows) {
+  for (const Pattern& row : kPatterns) {
     if (row.expression == expression) return row.cutter;
   }
   return nullptr;
@@ -112,7 +112,7 @@ WordCutter FindWordCutter(std::string_view expression) {
 
 std::string KnownWordCutters() {
   std::vector<std::string_view> models;
-  for (const Row& row : kRows) models.push_back(row.models);
+  for (const Pattern& row : kPatterns) models.push_back(row.models);
   return fmt::format("{}", fmt::join(models, ", "));
 }
 

@@ -19,8 +19,7 @@ namespace nla {
 namespace {
 
 std::vector<NamedTensor> TrainedTensors(const ArTrainer::Model& model) {
-  std::vector<NamedTensor> tensors =
-      model.decoder.lora().rank > 0 ? model.decoder.AdapterWeights() : model.decoder.Weights();
+  std::vector<NamedTensor> tensors = TrainedWeights(model.decoder);
   tensors.push_back({"value_head.weight", model.value_head});
   return tensors;
 }

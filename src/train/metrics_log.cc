@@ -14,10 +14,6 @@
 namespace nla {
 namespace {
 
-[[noreturn]] void FailErrno(const fs::path& path, const char* what) {
-  Fail({.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(errno))});
-}
-
 struct KeptLines {
   std::string text;
   int64_t last_eval_step = -1;

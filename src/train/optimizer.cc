@@ -12,14 +12,6 @@
 #include "train/adamw.h"
 
 namespace nla {
-namespace {
-
-void CheckRange(const char* name, double value, bool in_range, const char* wanted) {
-  if (!in_range) FailUsage({.where = name, .found = fmt::format("{}", value), .wanted = wanted});
-}
-
-}  // namespace
-
 FieldList Fields(OptimizerOptions& options) {
   return {{"lr", &options.lr, "peak learning rate"},
           {"schedule", &options.schedule.shape, "learning rate after the warm-up: constant, cosine or linear"},
@@ -34,12 +26,12 @@ FieldList Fields(OptimizerOptions& options) {
 
 void CheckOptions(const OptimizerOptions& options) {
   CheckSchedule(options.schedule);
-  CheckRange("lr", options.lr, options.lr >= 0, "0 or more");
-  CheckRange("weight_decay", options.weight_decay, options.weight_decay >= 0, "0 or more");
-  CheckRange("beta1", options.beta1, options.beta1 >= 0 && options.beta1 < 1, "a number in [0, 1)");
-  CheckRange("beta2", options.beta2, options.beta2 >= 0 && options.beta2 < 1, "a number in [0, 1)");
-  CheckRange("eps", options.eps, options.eps > 0, "a number above 0");
-  CheckRange("clip", options.clip, options.clip >= 0, "0 or more");
+  CheckField("lr", options.lr >= 0, options.lr, "0 or more");
+  CheckField("weight_decay", options.weight_decay >= 0, options.weight_decay, "0 or more");
+  CheckField("beta1", options.beta1 >= 0 && options.beta1 < 1, options.beta1, "a number in [0, 1)");
+  CheckField("beta2", options.beta2 >= 0 && options.beta2 < 1, options.beta2, "a number in [0, 1)");
+  CheckField("eps", options.eps > 0, options.eps, "a number above 0");
+  CheckField("clip", options.clip >= 0, options.clip, "0 or more");
 }
 
 Optimizer::Optimizer(std::span<const NamedTensor> tensors, const OptimizerOptions& options, int64_t total_steps)

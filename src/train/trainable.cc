@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "model/decoder.h"
 #include "model/ops/rows.h"
 
 namespace nla {
@@ -56,6 +57,10 @@ void AddTo(at::Tensor& sum, const at::Tensor& addend) {
 }
 
 }  // namespace
+
+std::vector<NamedTensor> TrainedWeights(Decoder& decoder) {
+  return decoder.lora().rank > 0 ? decoder.AdapterWeights() : decoder.Weights();
+}
 
 std::vector<Trainable> MakeTrainables(std::span<const NamedTensor> tensors) {
   std::vector<Trainable> trainables;

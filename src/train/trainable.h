@@ -12,6 +12,11 @@
 
 namespace nla {
 
+class Decoder;
+
+// What training changes of a model: its adapters where it has them, else every weight.
+std::vector<NamedTensor> TrainedWeights(Decoder& decoder);
+
 struct Trainable {
   std::string name;
   at::Tensor live;    // the autograd leaf that the model reads, in the compute dtype

@@ -14,9 +14,6 @@ namespace {
 
 constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr uint64_t kLargestJson = uint64_t{1} << 28;
-
-nlohmann::json ReadJson(const fs::path& path) { return ParseStrictJson(ReadFile(path, kLargestJson), path.string()); }
 
 // Shards lie beside their index: a name that leads elsewhere is refused.
 void CheckShardName(const std::string& name, const std::string& where) {
@@ -31,7 +28,7 @@ void CheckShardName(const std::string& name, const std::string& where) {
 
 // tensor name -> shard file name.
 std::map<std::string, std::string> ReadIndex(const fs::path& path) {
-  const nlohmann::json index = ReadJson(path);
+  const nlohmann::json index = ReadStrictJson(path);
   const std::string where = path.string() + ": weight_map";
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object() || map->empty()) {
@@ -94,7 +91,7 @@ Checkpoint Checkpoint::Open(const std::filesystem::path& directory) {
   }
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
-  checkpoint.config_ = ReadJson(directory / "config.json");
+  checkpoint.config_ = ReadStrictJson(directory / "config.json");
   checkpoint.files_ = OpenWeights(directory);
   return checkpoint;
 }

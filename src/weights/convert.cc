@@ -19,8 +19,6 @@
 namespace nla {
 namespace {
 
-constexpr size_t kChunkBytes = size_t{1} << 20;
-
 void WriteJson(const fs::path& path, const nlohmann::ordered_json& document) {
   WriteFileAtomically(path, document.dump(2) + "\n");
 }
@@ -45,7 +43,7 @@ void WriteTensor(const PlannedTensor& planned, DType dtype, const std::string& w
       for (float& value : row_values) value -= 1.0f;
     }
     AppendStored(row_values, dtype, where, chunk);
-    if (chunk.size() < kChunkBytes && row + 1 < rows) continue;
+    if (chunk.size() < kWriteBytes && row + 1 < rows) continue;
     writer.Append(chunk);
     chunk.clear();
   }

@@ -21,7 +21,6 @@
 namespace nla {
 namespace {
 
-constexpr size_t kChunkBytes = size_t{1} << 20;
 constexpr int64_t kQ8Block = 32;
 
 // A tensor on its way: where it comes from, what it becomes.
@@ -153,7 +152,7 @@ void WriteTensor(const Planned& planned, const std::string& where, GgufWriter& w
       for (float& value : values) value += 1.0f;
     }
     AppendGguf(values, planned.type, where, chunk);
-    if (chunk.size() < kChunkBytes && row + 1 < rows) continue;
+    if (chunk.size() < kWriteBytes && row + 1 < rows) continue;
     writer.Append(chunk);
     chunk.clear();
   }

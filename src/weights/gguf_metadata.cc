@@ -11,19 +11,19 @@
 namespace nla {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
 // Typed access to a config: null counts as absent.
 class Config {
  public:
-  Config(const Json& config, std::string where) : config_(config), where_(std::move(where)) {}
+  Config(const SortedJson& config, std::string where) : config_(config), where_(std::move(where)) {}
 
-  const Json* Find(const std::string& key) const {
+  const SortedJson* Find(const std::string& key) const {
     const auto it = config_.find(key);
     return it == config_.end() || it->is_null() ? nullptr : &*it;
   }
   int64_t Int(const std::string& key, std::optional<int64_t> otherwise = std::nullopt) const {
-    const Json* value = Find(key);
+    const SortedJson* value = Find(key);
     if (value == nullptr && otherwise) return *otherwise;
     if (value == nullptr) Fail({.where = where_, .what = key + " is missing", .wanted = "a positive whole number"});
     if (value->is_number_unsigned() && value->get<uint64_t>() > 0 && value->get<uint64_t>() <= INT32_MAX) {
@@ -32,36 +32,36 @@ class Config {
     Refuse(key, "a positive whole number");
   }
   double Float(const std::string& key, double otherwise) const {
-    const Json* value = Find(key);
+    const SortedJson* value = Find(key);
     if (value == nullptr) return otherwise;
     if (value->is_number() && std::isfinite(value->get<double>()) && value->get<double>() > 0)
       return value->get<double>();
     Refuse(key, "a number above 0");
   }
   bool Bool(const std::string& key, bool otherwise) const {
-    const Json* value = Find(key);
+    const SortedJson* value = Find(key);
     if (value == nullptr) return otherwise;
     if (!value->is_boolean()) Refuse(key, "true or false");
     return value->get<bool>();
   }
   // One id or a list of them.
   std::vector<int64_t> Ids(const std::string& key) const {
-    const Json* value = Find(key);
+    const SortedJson* value = Find(key);
     if (value == nullptr) return {};
     std::vector<int64_t> ids;
-    for (const Json& id : value->is_array() ? *value : Json::array({*value})) {
+    for (const SortedJson& id : value->is_array() ? *value : SortedJson::array({*value})) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() > INT32_MAX) Refuse(key, "a token id or a list of them");
       ids.push_back(id.get<int64_t>());
     }
     return ids;
   }
   // A setting that has no place in a GGUF file must be absent or `harmless`.
-  void Require(const std::string& key, const Json& harmless) const {
-    const Json* value = Find(key);
+  void Require(const std::string& key, const SortedJson& harmless) const {
+    const SortedJson* value = Find(key);
     if (value != nullptr && *value != harmless) Refuse(key, harmless.dump());
   }
   [[noreturn]] void Refuse(const std::string& key, const std::string& wanted) const {
-    const Json* value = Find(key);
+    const SortedJson* value = Find(key);
     std::string found = value == nullptr ? "null" : value->dump();
     if (found.size() > 80) found = found.substr(0, 77) + "...";
     Fail({.where = where_,
@@ -72,7 +72,7 @@ class Config {
   const std::string& where() const { return where_; }
 
  private:
-  const Json& config_;
+  const SortedJson& config_;
   std::string where_;
 };
 
@@ -111,7 +111,7 @@ ModelSizes ReadSizes(const Config& config, bool gemma) {
 struct Rope {
   double base = 10000;
   std::optional<double> local_base;  // of Gemma's sliding blocks
-  Json scaling;                      // an object with its type in "rope_type", or null
+  SortedJson scaling;                // an object with its type in "rope_type", or null
 };
 
 Rope ReadRope(const Config& config, bool gemma) {
@@ -119,16 +119,16 @@ Rope ReadRope(const Config& config, bool gemma) {
   rope.base = config.Float("rope_theta", gemma ? 1e6 : 1e4);
   if (gemma) rope.local_base = config.Float("rope_local_base_freq", 1e4);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const Json* holder = config.Find(key);
+    const SortedJson* holder = config.Find(key);
     if (holder == nullptr) continue;
     if (!holder->is_object()) config.Refuse(key, "an object");
     const bool by_kind = holder->contains("full_attention");
-    const Json& settings = by_kind ? (*holder)["full_attention"] : *holder;
+    const SortedJson& settings = by_kind ? (*holder)["full_attention"] : *holder;
     if (!settings.is_object()) config.Refuse(key, "an object");
     const Config inner(settings, fmt::format("{}: {}", config.where(), key));
     rope.base = inner.Float("rope_theta", rope.base);
     rope.scaling = settings;
-    if (!rope.scaling.contains("rope_type")) rope.scaling["rope_type"] = settings.value("type", Json("default"));
+    if (!rope.scaling.contains("rope_type")) rope.scaling["rope_type"] = settings.value("type", SortedJson("default"));
     if (by_kind && holder->contains("sliding_attention")) {
       const Config local((*holder)["sliding_attention"], inner.where() + ": sliding_attention");
       local.Require("rope_type", "default");
@@ -164,7 +164,7 @@ void AddGemma3(const Config& config, const Rope& rope, const std::string& prefix
   const ModelSizes& sizes = model.sizes;
   constexpr int64_t kPattern = 6;
   constexpr int64_t kBlocksOf27B = 62;
-  if (const Json* types = config.Find("layer_types")) {
+  if (const SortedJson* types = config.Find("layer_types")) {
     for (int64_t i = 0; i < sizes.blocks; ++i) {
       const char* wanted = (i + 1) % kPattern == 0 ? "full_attention" : "sliding_attention";
       if (types->is_array() && static_cast<int64_t>(types->size()) == sizes.blocks &&
@@ -203,7 +203,7 @@ GgufModel DescribeModel(const nlohmann::json& whole, const std::string& where) {
   const bool has_nested = nested != whole.end() && nested->is_object();
   const Config outer(whole, where);
   const Config config(has_nested ? *nested : whole, has_nested ? where + ": text_config" : where);
-  const Json* type = outer.Find("model_type");
+  const SortedJson* type = outer.Find("model_type");
   GgufModel model;
   model.family = &FamilyOf(type != nullptr && type->is_string() ? type->get<std::string>() : "", where);
   const bool gemma = model.family->architecture == "gemma3";

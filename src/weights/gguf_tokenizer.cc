@@ -20,7 +20,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kAddBos = "tokenizer.ggml.add_bos_token";
 constexpr const char* kUnknown = "tokenizer.ggml.unknown_token_id";
-constexpr const char* kSpace = "\u2581";  // SentencePiece's sign for a space
 
 const PreTokenizerKind& KindOf(const GgufFields& fields) {
   const std::string key = "tokenizer.ggml.pre";

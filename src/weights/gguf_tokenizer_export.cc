@@ -18,27 +18,24 @@
 namespace nla {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 using Merges = std::vector<std::pair<std::string, std::string>>;
-
-constexpr uint64_t kLargestJson = uint64_t{1} << 28;
-constexpr const char* kSpace = "\u2581";
 
 // What is read of the directory.
 struct Files {
   std::string where;  // tokenizer.json, for errors
-  Json tokenizer;
-  Json config = Json::object();  // tokenizer_config.json
+  SortedJson tokenizer;
+  SortedJson config = SortedJson::object();  // tokenizer_config.json
   std::string chat_template;
 };
 
-std::string ChatTemplate(const fs::path& directory, const Json& config) {
+std::string ChatTemplate(const fs::path& directory, const SortedJson& config) {
   if (fs::exists(directory / "chat_template.jinja")) return ReadFile(directory / "chat_template.jinja", kLargestJson);
   const auto found = config.find("chat_template");
   if (found == config.end()) return "";
   if (found->is_string()) return found->get<std::string>();
   if (!found->is_array()) return "";
-  for (const Json& entry : *found) {
+  for (const SortedJson& entry : *found) {
     if (entry.is_object() && entry.value("name", "") == "default") return entry.value("template", "");
   }
   return "";
@@ -48,22 +45,24 @@ Files ReadFiles(const fs::path& directory) {
   Files files;
   const fs::path path = directory / "tokenizer.json";
   files.where = path.string();
-  files.tokenizer = ParseStrictJson(ReadFile(path, kLargestJson), path.string());
+  files.tokenizer = ReadStrictJson(path);
   const fs::path config = directory / "tokenizer_config.json";
-  if (fs::exists(config)) files.config = ParseStrictJson(ReadFile(config, kLargestJson), config.string());
+  if (fs::exists(config)) files.config = ReadStrictJson(config);
   files.chat_template = ChatTemplate(directory, files.config);
   return files;
 }
 
 // A member of `object` that is an object or array of the kind asked for.
-const Json& Member(const Json& object, const char* key, Json::value_t type, const std::string& where) {
+const SortedJson& Member(const SortedJson& object, const char* key, SortedJson::value_t type,
+                         const std::string& where) {
   const auto found = object.find(key);
   if (found != object.end() && found->type() == type) return *found;
   Fail({.where = where, .what = fmt::format("{} is missing or not of its type", key)});
 }
 
-[[noreturn]] void Refuse(const Files& files, const std::string& field, const Json& found, const std::string& wanted) {
-  std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
+[[noreturn]] void Refuse(const Files& files, const std::string& field, const SortedJson& found,
+                         const std::string& wanted) {
+  std::string text = found.dump(-1, ' ', false, SortedJson::error_handler_t::replace);
   if (text.size() > 100) text = text.substr(0, 97) + "...";
   Fail({.where = files.where, .what = field + " cannot be put into a GGUF file", .found = text, .wanted = wanted});
 }
@@ -71,7 +70,8 @@ const Json& Member(const Json& object, const char* key, Json::value_t type, cons
 std::string PadName(size_t id) { return fmt::format("[PAD{}]", id); }
 
 // Puts a token in its place. Added tokens past the model's table (Gemma's image token in a text model) are left out.
-void Place(const Files& files, const std::string& token, const Json& id, TokenType type, GgufVocabulary& vocabulary) {
+void Place(const Files& files, const std::string& token, const SortedJson& id, TokenType type,
+           GgufVocabulary& vocabulary) {
   const size_t size = vocabulary.tokens.size();
   if (!id.is_number_unsigned()) Refuse(files, "token id", id, "a whole number");
   const auto at = id.get<uint64_t>();
@@ -92,24 +92,24 @@ bool IsByte(std::string_view token) {
   return token.size() == 6 && token.starts_with("<0x") && hex(token[3]) && hex(token[4]) && token[5] == '>';
 }
 
-TokenType AddedType(const Json& token, const std::string& content) {
+TokenType AddedType(const SortedJson& token, const std::string& content) {
   const bool reserved = content == "<mask>" || content.starts_with("<unused");  // Gemma's; published files have it so
   return reserved || token.value("special", false) ? TokenType::kControl : TokenType::kUserDefined;
 }
 
-GgufVocabulary ReadTokens(const Files& files, const Json& model, size_t size, bool bytes) {
+GgufVocabulary ReadTokens(const Files& files, const SortedJson& model, size_t size, bool bytes) {
   GgufVocabulary vocabulary{std::vector<std::string>(size), std::vector<TokenType>(size, TokenType::kUnused)};
   for (size_t id = 0; id < size; ++id) vocabulary.tokens[id] = PadName(id);
-  std::vector<std::pair<std::string, const Json*>> added;
+  std::vector<std::pair<std::string, const SortedJson*>> added;
   if (files.tokenizer.contains("added_tokens")) {
-    for (const Json& token : Member(files.tokenizer, "added_tokens", Json::value_t::array, files.where)) {
-      if (!token.is_object() || !token.contains("id") || !token.value("content", Json()).is_string()) {
+    for (const SortedJson& token : Member(files.tokenizer, "added_tokens", SortedJson::value_t::array, files.where)) {
+      if (!token.is_object() || !token.contains("id") || !token.value("content", SortedJson()).is_string()) {
         Refuse(files, "added_tokens", token, "an object with id and content");
       }
       added.emplace_back(token["content"].get<std::string>(), &token);
     }
   }
-  for (const auto& [token, id] : Member(model, "vocab", Json::value_t::object, files.where).items()) {
+  for (const auto& [token, id] : Member(model, "vocab", SortedJson::value_t::object, files.where).items()) {
     Place(files, token, id, bytes && IsByte(token) ? TokenType::kByte : TokenType::kNormal, vocabulary);
   }
   for (const auto& [content, token] : added) {
@@ -119,9 +119,9 @@ GgufVocabulary ReadTokens(const Files& files, const Json& model, size_t size, bo
 }
 
 // "a b" of old files, ["a", "b"] of new ones.
-Merges ReadMerges(const Files& files, const Json& model) {
+Merges ReadMerges(const Files& files, const SortedJson& model) {
   Merges merges;
-  for (const Json& merge : Member(model, "merges", Json::value_t::array, files.where)) {
+  for (const SortedJson& merge : Member(model, "merges", SortedJson::value_t::array, files.where)) {
     if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
       merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
       continue;
@@ -135,30 +135,30 @@ Merges ReadMerges(const Files& files, const Json& model) {
 }
 
 // Offsets do not change ids.
-Json WithoutOffsets(Json step) {
+SortedJson WithoutOffsets(SortedJson step) {
   if (step.is_object()) {
     step.erase("trim_offsets");
-    for (Json& inner : step) inner = WithoutOffsets(inner);
+    for (SortedJson& inner : step) inner = WithoutOffsets(inner);
   } else if (step.is_array()) {
-    for (Json& inner : step) inner = WithoutOffsets(inner);
+    for (SortedJson& inner : step) inner = WithoutOffsets(inner);
   }
   return step;
 }
 
-const PreTokenizerKind& KindOf(const Files& files, const Json& model) {
-  const Json found = WithoutOffsets(files.tokenizer.value("pre_tokenizer", Json()));
-  const Json normalizer = files.tokenizer.value("normalizer", Json());
+const PreTokenizerKind& KindOf(const Files& files, const SortedJson& model) {
+  const SortedJson found = WithoutOffsets(files.tokenizer.value("pre_tokenizer", SortedJson()));
+  const SortedJson normalizer = files.tokenizer.value("normalizer", SortedJson());
   const std::string normalizer_type = normalizer.is_object() ? normalizer.value("type", "") : "";
-  const Json ignore = model.value("ignore_merges", Json(false));
+  const SortedJson ignore = model.value("ignore_merges", SortedJson(false));
   for (const PreTokenizerKind& kind : PreTokenizerKinds()) {
-    const Json wanted = WithoutOffsets(Json(kind.make()));
-    if (found == wanted && normalizer_type == kind.normalizer && ignore == Json(kind.ignore_merges)) return kind;
+    const SortedJson wanted = WithoutOffsets(SortedJson(kind.make()));
+    if (found == wanted && normalizer_type == kind.normalizer && ignore == SortedJson(kind.ignore_merges)) return kind;
   }
   Refuse(files, "pre_tokenizer, with normalizer and ignore_merges,", found,
          "one that tokenizer.ggml.pre has a name for");
 }
 
-void AddByteLevel(const Files& files, const Json& model, std::vector<GgufPair>& metadata) {
+void AddByteLevel(const Files& files, const SortedJson& model, std::vector<GgufPair>& metadata) {
   metadata.push_back({"tokenizer.ggml.model", "gpt2"});
   metadata.push_back({"tokenizer.ggml.pre", std::string(KindOf(files, model).pre)});
   std::vector<std::string> merges;
@@ -168,16 +168,16 @@ void AddByteLevel(const Files& files, const Json& model, std::vector<GgufPair>& 
 
 // Whether a sign for a space goes before a text: by the normaliser's Prepend or by Metaspace.
 bool AddsSpacePrefix(const Files& files) {
-  const Json normalizer = files.tokenizer.value("normalizer", Json());
-  const Json pre = files.tokenizer.value("pre_tokenizer", Json());
-  const Json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpace}};
-  const Json prepend = {{"type", "Prepend"}, {"prepend", kSpace}};
+  const SortedJson normalizer = files.tokenizer.value("normalizer", SortedJson());
+  const SortedJson pre = files.tokenizer.value("pre_tokenizer", SortedJson());
+  const SortedJson replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpace}};
+  const SortedJson prepend = {{"type", "Prepend"}, {"prepend", kSpace}};
   const bool metaspace = pre.is_object() && pre.value("type", "") == "Metaspace";
   if (normalizer.is_null() && metaspace) return pre.value("prepend_scheme", "always") != "never";
   const bool neutral = pre.is_null() || (pre.is_object() && pre.value("type", "") == "Split" &&
-                                         pre.value("pattern", Json()) == Json{{"String", " "}});
+                                         pre.value("pattern", SortedJson()) == SortedJson{{"String", " "}});
   if (neutral && normalizer == replace) return false;
-  if (neutral && normalizer == Json{{"type", "Sequence"}, {"normalizers", {prepend, replace}}}) return true;
+  if (neutral && normalizer == SortedJson{{"type", "Sequence"}, {"normalizers", {prepend, replace}}}) return true;
   Refuse(files, "normalizer", normalizer, "spaces as signs, with or without one before the text");
 }
 
@@ -243,7 +243,7 @@ void CheckScores(const Files& files, const GgufVocabulary& vocabulary, std::vect
         .wanted = fmt::format("the {} merges of a SentencePiece vocabulary", wanted.size())});
 }
 
-void AddSentencePiece(const Files& files, const Json& model, GgufVocabulary& vocabulary,
+void AddSentencePiece(const Files& files, const SortedJson& model, GgufVocabulary& vocabulary,
                       std::vector<GgufPair>& metadata) {
   metadata.push_back({"tokenizer.ggml.model", "llama"});
   metadata.push_back({"tokenizer.ggml.pre", "default"});
@@ -262,13 +262,13 @@ void AddSentencePiece(const Files& files, const Json& model, GgufVocabulary& voc
 
 // What TemplateProcessing puts around a text: nothing, or the one token before it.
 std::optional<std::string> BeginningToken(const Files& files) {
-  const Json processor = files.tokenizer.value("post_processor", Json());
-  Json steps = Json::array({processor});
+  const SortedJson processor = files.tokenizer.value("post_processor", SortedJson());
+  SortedJson steps = SortedJson::array({processor});
   if (processor.is_object() && processor.value("type", "") == "Sequence")
-    steps = processor.value("processors", Json::array());
-  for (const Json& step : steps) {
+    steps = processor.value("processors", SortedJson::array());
+  for (const SortedJson& step : steps) {
     if (!step.is_object() || step.value("type", "") == "ByteLevel") continue;
-    const Json single = step.value("single", Json::array());
+    const SortedJson single = step.value("single", SortedJson::array());
     const bool begins = step.value("type", "") == "TemplateProcessing" && single.is_array() && single.size() == 2 &&
                         single[0].is_object() && single[0].contains("SpecialToken") && single[1].contains("Sequence");
     if (begins) return single[0]["SpecialToken"].value("id", "");
@@ -279,22 +279,22 @@ std::optional<std::string> BeginningToken(const Files& files) {
 }
 
 // The id of the token that a file names: a spelling, or an object with one.
-std::optional<int64_t> IdOf(const GgufVocabulary& vocabulary, const Json& named) {
-  const Json spelling = named.is_object() ? named.value("content", Json()) : named;
+std::optional<int64_t> IdOf(const GgufVocabulary& vocabulary, const SortedJson& named) {
+  const SortedJson spelling = named.is_object() ? named.value("content", SortedJson()) : named;
   if (!spelling.is_string()) return std::nullopt;
   const auto it = std::ranges::find(vocabulary.tokens, spelling.get<std::string>());
   if (it == vocabulary.tokens.end()) return std::nullopt;
   return it - vocabulary.tokens.begin();
 }
 
-void AddSpecials(const Files& files, const Json& tokenizer_model, const GgufVocabulary& vocabulary,
+void AddSpecials(const Files& files, const SortedJson& tokenizer_model, const GgufVocabulary& vocabulary,
                  const GgufModel& model, std::vector<GgufPair>& metadata) {
   const auto add = [&](const char* key, std::optional<int64_t> id) {
     if (!id) return;
     if (*id >= model.sizes.vocabulary) Refuse(files, key, *id, "an id of the vocabulary");
     metadata.push_back({fmt::format("tokenizer.ggml.{}_token_id", key), static_cast<uint32_t>(*id)});
   };
-  const auto named = [&](const char* key) { return IdOf(vocabulary, files.config.value(key, Json())); };
+  const auto named = [&](const char* key) { return IdOf(vocabulary, files.config.value(key, SortedJson())); };
   const auto either = [](std::optional<int64_t> a, std::optional<int64_t> b) { return a ? a : b; };
   const std::optional<std::string> beginning = BeginningToken(files);
   add("bos", beginning ? IdOf(vocabulary, *beginning) : either(named("bos_token"), model.bos));
@@ -309,7 +309,7 @@ void AddSpecials(const Files& files, const Json& tokenizer_model, const GgufVoca
     spdlog::warn("convert: GGUF has room for {} ends of a text, the model has {}", std::size(kEnds), ends.size());
   }
   for (size_t i = 0; i < std::min(ends.size(), std::size(kEnds)); ++i) add(kEnds[i], ends[i]);
-  add("unknown", either(named("unk_token"), IdOf(vocabulary, tokenizer_model.value("unk_token", Json()))));
+  add("unknown", either(named("unk_token"), IdOf(vocabulary, tokenizer_model.value("unk_token", SortedJson()))));
   add("padding", either(named("pad_token"), model.pad));
   metadata.push_back({"tokenizer.ggml.add_bos_token", beginning.has_value()});
   metadata.push_back({"tokenizer.ggml.add_eos_token", false});
@@ -319,7 +319,7 @@ void AddSpecials(const Files& files, const Json& tokenizer_model, const GgufVoca
 
 std::vector<GgufPair> TokenizerMetadata(const fs::path& directory, const GgufModel& model) {
   const Files files = ReadFiles(directory);
-  const Json& tokenizer = Member(files.tokenizer, "model", Json::value_t::object, files.where);
+  const SortedJson& tokenizer = Member(files.tokenizer, "model", SortedJson::value_t::object, files.where);
   if (tokenizer.value("type", "BPE") != "BPE") Refuse(files, "model", tokenizer["type"], "BPE");
   const bool bytes = tokenizer.value("byte_fallback", false);
   GgufVocabulary vocabulary = ReadTokens(files, tokenizer, static_cast<size_t>(model.sizes.vocabulary), bytes);

@@ -11,6 +11,8 @@
 
 namespace nla {
 
+constexpr size_t kWriteBytes = size_t{1} << 20;  // gathered before a writer is called
+
 // Appends the values in F32, F16 or BF16, rounded to nearest even. Every value must be finite, before and after
 // rounding; `where` names the tensor in the error.
 void AppendStored(std::span<const float> values, DType dtype, const std::string& where, std::vector<std::byte>& out);

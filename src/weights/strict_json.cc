@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/file.h"
 
 namespace nla {
 namespace {
@@ -39,6 +40,10 @@ nlohmann::json ParseStrictJson(std::string_view text, const std::string& where) 
     Fail({.where = where, .what = "not a JSON object", .found = document.type_name()});
   }
   return document;
+}
+
+nlohmann::json ReadStrictJson(const std::filesystem::path& path) {
+  return ParseStrictJson(ReadFile(path, kLargestJson), path.string());
 }
 
 }  // namespace nla

@@ -1,12 +1,12 @@
 // The held-out evaluation of an RL task: `nla report`'s figures without intervals, and what the stop rules look at.
 #include "nla/metrics.h"
 #include "train/grpo/rl_task.h"
+#include "train/grpo/stop_rules.h"
 
 namespace nla {
 namespace {
 
 constexpr double kKeptWords = 0.75;  // of a truncated explanation
-constexpr double kLeastFve = 0.05;   // a share of less says nothing
 constexpr int kNoIntervals = 1;      // bootstrap rounds
 
 }  // namespace

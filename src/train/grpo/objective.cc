@@ -17,10 +17,6 @@ namespace {
 
 constexpr double kSmallestSpread = 1e-6;
 
-void Check(const char* name, bool good, double found, const char* wanted) {
-  if (!good) FailUsage({.where = name, .found = fmt::format("{}", found), .wanted = wanted});
-}
-
 at::Tensor KlTerm(const at::Tensor& difference, const std::string& kind) {
   if (kind == "k1") return difference;
   if (kind == "k2") return difference.square() / 2;
@@ -40,13 +36,13 @@ FieldList Fields(ObjectiveOptions& o) {
 }
 
 void CheckOptions(const ObjectiveOptions& o) {
-  Check("clip.low", o.clip_low > 0 && o.clip_low < 1, o.clip_low, "a number between 0 and 1");
-  Check("clip.high", o.clip_high > 0, o.clip_high, "a number above 0");
+  CheckField("clip.low", o.clip_low > 0 && o.clip_low < 1, o.clip_low, "a number between 0 and 1");
+  CheckField("clip.high", o.clip_high > 0, o.clip_high, "a number above 0");
   if (o.kl_kind != "k1" && o.kl_kind != "k2" && o.kl_kind != "k3") {
     FailUsage({.where = "kl.kind", .found = o.kl_kind, .wanted = "k1, k2 or k3"});
   }
-  Check("kl.coef", o.kl_coef >= 0, o.kl_coef, "0 or more");
-  Check("importance.cap", o.importance_cap > 0, o.importance_cap, "a number above 0");
+  CheckField("kl.coef", o.kl_coef >= 0, o.kl_coef, "0 or more");
+  CheckField("importance.cap", o.importance_cap > 0, o.importance_cap, "a number above 0");
 }
 
 std::vector<double> GroupAdvantages(std::span<const double> rewards, int64_t group) {

@@ -9,10 +9,6 @@
 namespace nla {
 namespace {
 
-void Check(const char* name, bool good, const std::string& found, const char* wanted) {
-  if (!good) FailUsage({.where = name, .found = found.empty() ? "nothing" : found, .wanted = wanted});
-}
-
 void AtLeast(const char* name, int64_t least, int64_t found) {
   if (found < least) {
     FailUsage({.where = name, .found = fmt::format("{}", found), .wanted = fmt::format("{} or more", least)});
@@ -32,10 +28,11 @@ FieldList RewardFields(RewardOptions& o) {
 }
 
 void CheckReward(const RewardOptions& o) {
-  Check("reward.kind", o.kind == "mse" || o.kind == "log_mse", o.kind, "mse or log_mse");
+  CheckField("reward.kind", o.kind == "mse" || o.kind == "log_mse", o.kind, "mse or log_mse");
   AtLeast("reward.length_limit", 0, o.length_limit);
-  Check("reward.length_penalty", o.length_penalty >= 0, fmt::format("{}", o.length_penalty), "0 or more");
-  Check("reward.repetition_penalty", o.repetition_penalty >= 0, fmt::format("{}", o.repetition_penalty), "0 or more");
+  CheckField("reward.length_penalty", o.length_penalty >= 0, fmt::format("{}", o.length_penalty), "0 or more");
+  CheckField("reward.repetition_penalty", o.repetition_penalty >= 0, fmt::format("{}", o.repetition_penalty),
+             "0 or more");
 }
 
 }  // namespace
@@ -76,16 +73,16 @@ FieldList Fields(RlOptions& o) {
 }
 
 void CheckOptions(const RlOptions& o) {
-  Check("pair", !o.pair.empty(), o.pair, "a pair directory");
-  Check("dataset", !o.dataset.empty(), o.dataset, "a Parquet file");
-  Check("out", !o.out.empty(), o.out, "a directory for the run");
-  Check("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1, fmt::format("{}", o.heldout_fraction),
-        "a number in [0, 1)");
+  CheckField("pair", !o.pair.empty(), o.pair, "a pair directory");
+  CheckField("dataset", !o.dataset.empty(), o.dataset, "a Parquet file");
+  CheckField("out", !o.out.empty(), o.out, "a directory for the run");
+  CheckField("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1,
+             fmt::format("{}", o.heldout_fraction), "a number in [0, 1)");
   AtLeast("steps", 1, o.steps);
   AtLeast("prompts", 1, o.prompts);
   AtLeast("samples", 2, o.samples);
   AtLeast("epochs", 1, o.epochs);
-  Check("temperature", o.temperature > 0, fmt::format("{}", o.temperature), "a number above 0");
+  CheckField("temperature", o.temperature > 0, fmt::format("{}", o.temperature), "a number above 0");
   AtLeast("max_new_tokens", 1, o.max_new_tokens);
   AtLeast("slots", 1, o.slots);
   CheckReward(o.reward);
@@ -94,12 +91,12 @@ void CheckOptions(const RlOptions& o) {
   CheckOptions(o.ar);
   AtLeast("micro_rows", 1, o.micro_rows);
   AtLeast("seed", 0, o.seed);
-  Check("store_dtype", o.store_dtype == "bf16" || o.store_dtype == "fp32", o.store_dtype, "bf16 or fp32");
+  CheckField("store_dtype", o.store_dtype == "bf16" || o.store_dtype == "fp32", o.store_dtype, "bf16 or fp32");
   AtLeast("eval_every", 0, o.eval_every);
   AtLeast("eval_rows", 2, o.eval_rows);
   AtLeast("save_every", 0, o.save_every);
   AtLeast("rollouts_every", 0, o.rollouts_every);
-  Check("train_seconds_limit", o.train_seconds_limit >= 0, fmt::format("{}", o.train_seconds_limit), "0 or more");
+  CheckField("train_seconds_limit", o.train_seconds_limit >= 0, fmt::format("{}", o.train_seconds_limit), "0 or more");
   CheckOptions(o.stop);
 }
 

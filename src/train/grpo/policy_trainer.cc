@@ -16,10 +16,6 @@
 namespace nla {
 namespace {
 
-std::vector<NamedTensor> TrainedTensors(Decoder& decoder) {
-  return decoder.lora().rank > 0 ? decoder.AdapterWeights() : decoder.Weights();
-}
-
 // What the decoder reads for a reply: its last id is predicted, never read.
 std::vector<TokenId> InputIds(const std::vector<TokenId>& prompt, const PolicyReply& reply) {
   NLA_CHECK(!reply.ids.empty() && reply.ids.size() == reply.rollout_logprobs.size());
@@ -39,7 +35,7 @@ PolicyTrainer::PolicyTrainer(Decoder& decoder, const Decoder* reference, const P
     : decoder_(decoder),
       reference_(reference),
       options_(options),
-      optimizer_(TrainedTensors(decoder), optimizer, total_steps) {
+      optimizer_(TrainedWeights(decoder), optimizer, total_steps) {
   const auto length = static_cast<int64_t>(options.prompt.ids.size());
   NLA_CHECK(options.prompt.site >= 0 && options.prompt.site + 1 < length);
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "nla/metrics.h"
 #include "train/grpo/preflight.h"
@@ -14,10 +15,6 @@
 
 namespace nla {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 constexpr size_t kShownGroups = 2;  // of a step, in rollouts.jsonl
 constexpr size_t kShownText = 160;  // bytes of a row's text

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -25,34 +26,31 @@
 namespace nla {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
-
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 constexpr int64_t kPreflightRows = 4;
 
 // Fields that a continued run may change: where things are (what they hold is checked by hash), how long it goes on,
 // how often it reports, when it stops.
-constexpr std::string_view kMayChange[] = {"pair",
-                                           "base_model",
-                                           "out",
-                                           "steps",
-                                           "eval_every",
-                                           "eval_rows",
-                                           "save_every",
-                                           "rollouts_every",
-                                           "heldout",
-                                           "train_seconds_limit",
-                                           "store_dtype",
-                                           "preflight",
-                                           "stop.window",
-                                           "stop.shuffled_gap",
-                                           "stop.retention_drop",
-                                           "stop.length_ratio",
-                                           "stop.extraction",
-                                           "stop.kl",
-                                           "stop.skipped"};
+constexpr std::string_view kRlMayChange[] = {"pair",
+                                             "base_model",
+                                             "out",
+                                             "steps",
+                                             "eval_every",
+                                             "eval_rows",
+                                             "save_every",
+                                             "rollouts_every",
+                                             "heldout",
+                                             "train_seconds_limit",
+                                             "store_dtype",
+                                             "preflight",
+                                             "stop.window",
+                                             "stop.shuffled_gap",
+                                             "stop.retention_drop",
+                                             "stop.length_ratio",
+                                             "stop.extraction",
+                                             "stop.kl",
+                                             "stop.skipped"};
 
 std::vector<ordered_json> ReadLines(const fs::path& path) {
   std::vector<ordered_json> lines;
@@ -69,9 +67,9 @@ struct LoopParts {
   RlOptions& options;
 };
 
-class Loop {
+class RlLoop {
  public:
-  explicit Loop(const LoopParts& input)
+  explicit RlLoop(const LoopParts& input)
       : in_(input),
         run_(input.options.out),
         recipe_(DumpYaml(Fields(input.options))),
@@ -313,7 +311,7 @@ RlResult TrainRl(RlOptions options, StartMode mode) {
   CheckRunDirectory(options.out, mode);
   if (mode == StartMode::kResume) {
     RlOptions before;
-    CheckSameRecipe(options.out, {Fields(options), Fields(before)}, kMayChange);
+    CheckSameRecipe(options.out, {Fields(options), Fields(before)}, kRlMayChange);
   }
   PairModel model = LoadPairModel(options);
   CheckHeldOut(options, model);
@@ -325,7 +323,7 @@ RlResult TrainRl(RlOptions options, StartMode mode) {
   spdlog::info("{} rows an epoch, {} steps of {} × {} replies, {} and {} trained tensors, {}", source.rows_per_epoch(),
                options.steps, options.prompts, options.samples, task.actor().trainables().size(),
                task.critic().trainables().size(), options.dtype);
-  return Loop({.model = model, .task = task, .source = source, .heldout = heldout, .options = options}).Run();
+  return RlLoop({.model = model, .task = task, .source = source, .heldout = heldout, .options = options}).Run();
 }
 
 }  // namespace nla

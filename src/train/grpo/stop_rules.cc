@@ -8,8 +8,6 @@
 namespace nla {
 namespace {
 
-// A share of FVE below this says nothing.
-constexpr double kLeastFve = 0.05;
 // A pair whose words carried less than this at the start has nothing to lose.
 constexpr double kLeastGap = 0.02;
 
@@ -18,10 +16,6 @@ std::optional<double> Number(const nlohmann::ordered_json& line, const char* nam
   const auto found = line.find(name);
   if (found == line.end() || !found->is_number()) return std::nullopt;
   return found->get<double>();
-}
-
-void Check(const char* name, bool good, double found, const char* wanted) {
-  if (!good) FailUsage({.where = name, .found = fmt::format("{}", found), .wanted = wanted});
 }
 
 }  // namespace
@@ -39,13 +33,13 @@ FieldList Fields(StopOptions& o) {
 }
 
 void CheckOptions(const StopOptions& o) {
-  Check("stop.window", o.window >= 1, static_cast<double>(o.window), "1 or more");
-  Check("stop.shuffled_gap", o.shuffled_gap >= 0, o.shuffled_gap, "0 or more");
-  Check("stop.retention_drop", o.retention_drop >= 0, o.retention_drop, "0 or more");
-  Check("stop.length_ratio", o.length_ratio == 0 || o.length_ratio > 1, o.length_ratio, "0, or a number above 1");
-  Check("stop.extraction", o.extraction >= 0 && o.extraction <= 1, o.extraction, "a number in [0, 1]");
-  Check("stop.kl", o.kl >= 0, o.kl, "0 or more");
-  Check("stop.skipped", o.skipped >= 0, static_cast<double>(o.skipped), "0 or more");
+  CheckField("stop.window", o.window >= 1, static_cast<double>(o.window), "1 or more");
+  CheckField("stop.shuffled_gap", o.shuffled_gap >= 0, o.shuffled_gap, "0 or more");
+  CheckField("stop.retention_drop", o.retention_drop >= 0, o.retention_drop, "0 or more");
+  CheckField("stop.length_ratio", o.length_ratio == 0 || o.length_ratio > 1, o.length_ratio, "0, or a number above 1");
+  CheckField("stop.extraction", o.extraction >= 0 && o.extraction <= 1, o.extraction, "a number in [0, 1]");
+  CheckField("stop.kl", o.kl >= 0, o.kl, "0 or more");
+  CheckField("stop.skipped", o.skipped >= 0, static_cast<double>(o.skipped), "0 or more");
 }
 
 void StopRules::Stop(const std::string& reason) {

@@ -12,6 +12,8 @@
 
 namespace nla {
 
+constexpr double kLeastFve = 0.05;  // a share of FVE below this says nothing
+
 // 0 turns a rule off.
 struct StopOptions {
   int64_t window = 10;          // steps that rules on steps take the mean of

@@ -47,15 +47,11 @@ Inputs InputsOf(std::span<const AvExample> examples) {
   return inputs;
 }
 
-std::vector<NamedTensor> TrainedTensors(Decoder& decoder) {
-  return decoder.lora().rank > 0 ? decoder.AdapterWeights() : decoder.Weights();
-}
-
 }  // namespace
 
 AvTrainer::AvTrainer(Decoder& decoder, const AvTrainerOptions& options, const OptimizerOptions& optimizer,
                      int64_t total_steps)
-    : decoder_(decoder), options_(options), optimizer_(TrainedTensors(decoder), optimizer, total_steps) {}
+    : decoder_(decoder), options_(options), optimizer_(TrainedWeights(decoder), optimizer, total_steps) {}
 
 at::Tensor AvTrainer::SumLoss(std::span<const AvExample> examples, std::span<const size_t> chosen,
                               int64_t prefix) const {

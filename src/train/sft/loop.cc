@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -16,13 +17,9 @@
 namespace nla {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-class Loop {
+class SftLoop {
  public:
-  explicit Loop(const LoopInput& input)
+  explicit SftLoop(const LoopInput& input)
       : in_(input),
         run_(input.options.out),
         state_(Restore()),
@@ -155,7 +152,7 @@ class Loop {
 
 }  // namespace
 
-LoopResult RunLoop(const LoopInput& input) { return Loop(input).Run(); }
+LoopResult RunLoop(const LoopInput& input) { return SftLoop(input).Run(); }
 
 int64_t TotalSteps(const TrainOptions& options, int64_t rows_per_epoch) {
   if (options.steps > 0) return options.steps;
