@@ -6,6 +6,7 @@
 namespace nla {
 
 std::string ModelName(const std::filesystem::path& directory) {
+  if (directory.empty()) return "";  // has no absolute path
   constexpr std::string_view kRepository = "models--";
   const std::filesystem::path path = std::filesystem::absolute(directory / "").lexically_normal().parent_path();
   const std::string repository = path.parent_path().parent_path().filename().string();

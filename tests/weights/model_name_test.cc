@@ -10,6 +10,7 @@ TEST(ModelName, IsTheDirectorysOrTheRepositorys) {
   EXPECT_EQ(ModelName("models/smollm2"), "smollm2");
   EXPECT_EQ(ModelName("models/smollm2/"), "smollm2");
   EXPECT_EQ(ModelName("models/../smollm2"), "smollm2");
+  EXPECT_EQ(ModelName(""), "");
   EXPECT_EQ(ModelName("/c/hub/models--Qwen--Qwen2.5-7B-Instruct/snapshots/0123abcd"), "Qwen/Qwen2.5-7B-Instruct");
   EXPECT_EQ(ModelName("/c/hub/models--a--b--c/snapshots/0123abcd/"), "a/b--c");
   EXPECT_EQ(ModelName("/c/hub/models--gpt2/snapshots/0123abcd"), "gpt2");
