@@ -162,7 +162,7 @@ void AddByteLevel(const Files& files, const SortedJson& model, std::vector<GgufP
   metadata.push_back({"tokenizer.ggml.model", "gpt2"});
   metadata.push_back({"tokenizer.ggml.pre", std::string(KindOf(files, model).pre)});
   std::vector<std::string> merges;
-  for (const auto& [left, right] : ReadMerges(files, model)) merges.push_back(left + " " + right);
+  for (const auto& [left, right] : ReadMerges(files, model)) merges.push_back(fmt::format("{} {}", left, right));
   metadata.push_back({"tokenizer.ggml.merges", std::move(merges)});
 }
 
