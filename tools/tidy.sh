@@ -42,16 +42,15 @@ tidy_one() {
   fi
 }
 
-# Clang cannot read GCC's precompiled headers, and without them it shows whether a source includes what it uses.
-without_precompiled() {
-  sed -E 's/ -Winvalid-pch//; s/ -fpch-preprocess//; s/ --param=ggc[^ ]*//; s/ -include [^ ]*cmake_pch[^ ]*//' "$build/compile_commands.json" \
-    >"$database/compile_commands.json"
+# Every source alone and without precompiled headers: it shows whether each includes what it uses. Two flags are GCC's.
+configure() {
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DNLA_UNITY=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
+  sed -E 's/ -fpch-preprocess//; s/ --param=ggc[^ ]*//' "$build/compile_commands.json" >"$database/compile_commands.json"
 }
 
 export -f tidy_one
 export database cache
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DNLA_UNITY=OFF >/dev/null
-without_precompiled
+configure
 changed_files | sort -u >"$cache/files"
 echo "clang-tidy: $(wc -l <"$cache/files") files changed since $base" >&2
 xargs --no-run-if-empty -P 2 -I {} bash -c 'set -euo pipefail; tidy_one "$1"' _ {} <"$cache/files"

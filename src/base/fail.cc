@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -30,8 +29,7 @@ void Fail(const Complaint& complaint) { throw Error(Describe(complaint), ErrorKi
 
 void FailUsage(const Complaint& complaint) { throw Error(Describe(complaint), ErrorKind::kUsage); }
 
-void FailErrno(const std::filesystem::path& path, const char* what) {
-  const int reason = errno;
+void FailErrno(const std::filesystem::path& path, std::string_view what, int reason) {
   Complaint complaint{.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(reason))};
   if (reason == ENOSPC || reason == EDQUOT) complaint.mend = "Free some space and run the command again";
   Fail(complaint);

@@ -1,8 +1,10 @@
 // Raises nla::Error with one clear line (where, what, found, wanted, mend), and checks for bugs in our own code.
 #pragma once
 
+#include <cerrno>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "nla/error.h"
 
@@ -22,8 +24,8 @@ std::string Describe(const Complaint& complaint);
 [[noreturn]] void Fail(const Complaint& complaint);       // ErrorKind::kFailed
 [[noreturn]] void FailUsage(const Complaint& complaint);  // ErrorKind::kUsage
 
-// For a system call that failed just before: names the path, what could not be done, and errno's reason.
-[[noreturn]] void FailErrno(const std::filesystem::path& path, const char* what);
+// For a system call that failed: names the path, what could not be done, and the reason, an errno value.
+[[noreturn]] void FailErrno(const std::filesystem::path& path, std::string_view what, int reason = errno);
 
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
 

@@ -199,6 +199,10 @@ void CheckField(const char* name, bool good, double found, const char* wanted) {
   if (!good) CheckField(name, good, fmt::format("{}", found), wanted);
 }
 
+void CheckField(const char* name, bool good, int64_t found, const char* wanted) {
+  if (!good) CheckField(name, good, fmt::format("{}", found), wanted);
+}
+
 void LoadYaml(const FieldList& fields, const std::filesystem::path& path, const std::string& section) {
   const std::string where = path.string();
   YAML::Node node = ParseYaml(ReadFile(path, uint64_t{1} << 26), where);

@@ -32,6 +32,7 @@ void SetFieldFromAssignment(const FieldList& fields, std::string_view assignment
 // Unless `good`, a usage error that names the field, what was found, and what was wanted ("0 or more").
 void CheckField(const char* name, bool good, const std::string& found, const char* wanted);
 void CheckField(const char* name, bool good, double found, const char* wanted);
+void CheckField(const char* name, bool good, int64_t found, const char* wanted);
 // Reads the mapping under `section` of a YAML file ("" = the whole document) into the fields.
 void LoadYaml(const FieldList& fields, const std::filesystem::path& path, const std::string& section = "");
 // The fields as a YAML document, nested by dots, in list order: what is stored beside an output.

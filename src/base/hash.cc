@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
@@ -27,11 +26,8 @@ std::string Hex(std::span<const uint8_t> digest) {
 
 // Of `before` and the file's bytes.
 std::string DigestOfFile(const std::filesystem::path& path, const EVP_MD* kind, std::string_view before) {
-  const auto fail = [&path](const char* what) {
-    Fail({.where = path.string(), .what = fmt::format("{}: {}", what, std::strerror(errno))});
-  };
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail("cannot open");
+  if (fd < 0) FailErrno(path, "cannot open");
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   EVP_DigestInit_ex(context.get(), kind, nullptr);
   EVP_DigestUpdate(context.get(), before.data(), before.size());
@@ -44,8 +40,7 @@ std::string DigestOfFile(const std::filesystem::path& path, const EVP_MD* kind, 
   }
   const int read_error = count < 0 ? errno : 0;
   close(fd);
-  errno = read_error;
-  if (read_error != 0) fail("cannot read");
+  if (read_error != 0) FailErrno(path, "cannot read", read_error);
   std::array<uint8_t, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
   EVP_DigestFinal_ex(context.get(), digest.data(), &size);

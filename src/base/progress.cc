@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 
-#include "base/clock.h"
 #include "base/log.h"
 
 namespace nla {

@@ -2,9 +2,10 @@
 // few seconds elsewhere, and nothing when quiet.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
+
+#include "base/clock.h"
 
 namespace nla {
 
@@ -26,7 +27,7 @@ class Progress {
  private:
   std::string label_, unit_;
   int64_t total_, start_ = 0, done_ = 0;
-  std::chrono::steady_clock::time_point begun_, drawn_;
+  Clock::time_point begun_, drawn_;
   bool terminal_ = false, open_line_ = false;
 };
 

@@ -8,9 +8,9 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/fail.h"
 
 extern char** environ;
@@ -29,7 +29,7 @@ ProcessResult RunProcess(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDOUT_FILENO);
   posix_spawn_file_actions_addclose(&actions, pipe_ends[0]);
   posix_spawn_file_actions_addclose(&actions, pipe_ends[1]);
-  const auto begun = std::chrono::steady_clock::now();
+  const Clock::time_point begun = Clock::now();
   pid_t child = 0;
   const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -49,7 +49,7 @@ ProcessResult RunProcess(const std::vector<std::string>& arguments) {
   rusage usage{};
   while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  result.seconds = SecondsSince(begun);
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.peak_rss_mb = static_cast<double>(usage.ru_maxrss) / 1024;
   return result;

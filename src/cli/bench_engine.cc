@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <thread>
 
@@ -82,7 +81,7 @@ double Decode(const EngineSide& side, std::vector<TokenId>& first) {
   while (begun < o.batch) engine.Step();
   engine.Step();
   written = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   for (int64_t step = 0; step < o.tokens; ++step) engine.Step();
   const double seconds = SecondsSince(start);
   const int64_t counted = written;
@@ -99,7 +98,7 @@ double Prefill(const EngineSide& side, std::vector<TokenId>& first) {
   double seconds = 0;
   for (int64_t i = -1; i < o.prompts; ++i) {  // the first is not counted
     EngineRequest request = Request(side, i + 1, 1);
-    const auto start = std::chrono::steady_clock::now();
+    const Clock::time_point start = Clock::now();
     engine.Submit(std::move(request), [&](RequestId, const EngineEvent& event) {
       if (i >= 0) first.push_back(event.id);
     });

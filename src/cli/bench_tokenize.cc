@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <fstream>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "cli/bench_rows.h"
@@ -63,9 +63,9 @@ size_t EncodeAll(const Tokenizer& tokenizer, const Corpus& corpus, bool offsets)
 }
 
 double TimedRate(const Tokenizer& tokenizer, const Corpus& corpus, bool offsets) {
-  const auto begun = std::chrono::steady_clock::now();
+  const Clock::time_point begun = Clock::now();
   EncodeAll(tokenizer, corpus, offsets);
-  return corpus.megabytes / std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  return corpus.megabytes / SecondsSince(begun);
 }
 
 void BenchOne(const BenchTokenizeArguments& options, const std::string& model, const Corpus& corpus,

@@ -1,10 +1,8 @@
 #include "data/input_bytes.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 #include "base/fail.h"
@@ -27,7 +25,7 @@ InputBytes SpoolStandardInput() {
     const ssize_t count = read(STDIN_FILENO, buffer.data(), buffer.size());
     ThrowIfInterrupted();
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) Fail({.where = name, .what = fmt::format("cannot be read: {}", std::strerror(errno))});
+    if (count < 0) FailErrno(name, "cannot be read");
     if (count == 0) break;
     spool->Append({buffer.data(), static_cast<size_t>(count)});
   }

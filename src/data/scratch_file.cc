@@ -1,36 +1,23 @@
 #include "data/scratch_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "base/fail.h"
 
 namespace nla {
-namespace {
-
-[[noreturn]] void FailScratch(const std::filesystem::path& folder, const char* what, int reason) {
-  Complaint complaint{.where = folder.string(),
-                      .what = fmt::format("{} a scratch file: {}", what, std::strerror(reason))};
-  if (reason == ENOSPC || reason == EDQUOT) complaint.mend = "Free some space and run the command again";
-  Fail(complaint);
-}
-
-}  // namespace
-
 ScratchFile::ScratchFile(const std::filesystem::path& folder) : folder_(folder.empty() ? "." : folder) {
   std::error_code ignored;  // mkostemp says what is wrong
   std::filesystem::create_directories(folder_, ignored);
   std::string name = (folder_ / ".nla-scratch-XXXXXX").string();
   fd_ = mkostemp(name.data(), O_CLOEXEC);
-  if (fd_ < 0) FailScratch(folder_, "cannot create", errno);
+  if (fd_ < 0) FailErrno(folder_, "cannot create a scratch file");
   unlink(name.c_str());
 }
 
@@ -44,14 +31,14 @@ ScratchFile::~ScratchFile() {
 
 int ScratchFile::Duplicate() const {
   const int copy = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) FailScratch(folder_, "cannot open", errno);
+  if (copy < 0) FailErrno(folder_, "cannot open a scratch file");
   return copy;
 }
 
 void ScratchFile::Reserve(uint64_t size) {
   if (size == 0) return;
   if (const int reason = posix_fallocate(fd_, 0, static_cast<off_t>(size)); reason != 0) {
-    FailScratch(folder_, "cannot reserve space for", reason);
+    FailErrno(folder_, "cannot reserve space for a scratch file", reason);
   }
 }
 
@@ -59,7 +46,7 @@ void ScratchFile::Append(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = write(fd_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) FailScratch(folder_, "cannot write", errno);
+    if (count < 0) FailErrno(folder_, "cannot write a scratch file");
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
 }
@@ -67,11 +54,11 @@ void ScratchFile::Append(std::span<const std::byte> bytes) {
 std::span<std::byte> ScratchFile::Map() {
   NLA_CHECK(map_.empty());
   struct stat facts {};
-  if (fstat(fd_, &facts) != 0) FailScratch(folder_, "cannot measure", errno);
+  if (fstat(fd_, &facts) != 0) FailErrno(folder_, "cannot measure a scratch file");
   if (facts.st_size == 0) return map_;
   const auto size = static_cast<size_t>(facts.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-  if (address == MAP_FAILED) FailScratch(folder_, "cannot map", errno);
+  if (address == MAP_FAILED) FailErrno(folder_, "cannot map a scratch file");
   madvise(address, size, MADV_RANDOM);  // rows are fetched from anywhere: reading ahead would be in vain
   map_ = {static_cast<std::byte*>(address), size};
   return map_;

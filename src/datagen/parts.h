@@ -11,7 +11,7 @@ namespace nla {
 
 class Parts {
  public:
-  static constexpr int64_t kChunkRows = 512;
+  static constexpr int64_t kChunkRows = 512;  // input rows of a chunk; the last has fewer
 
   // Refuses a folder that holds another run's work, unless `replace`, which empties it.
   Parts(const std::filesystem::path& output, const std::string& run_key, bool replace);

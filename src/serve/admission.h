@@ -1,7 +1,6 @@
 // Who may ask, how often, and how many at a time.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -10,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "serve/http_message.h"
 
 namespace nla::serve {
@@ -37,7 +37,6 @@ class Admission {
   int64_t waiting() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Allowance {
     double left = 0;
     Clock::time_point at;

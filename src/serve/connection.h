@@ -1,11 +1,11 @@
 // One accepted socket: buffered reading and writing with deadlines that a slow client cannot stretch.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "serve/http_message.h"
 
 namespace nla::serve {
@@ -50,7 +50,6 @@ class Connection : public ClientLink {
   void Abort() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   // Reads what is there, waiting until `deadline`. HttpError 408, ClientGone.
   void Fill(Clock::time_point deadline);
   std::string ReadLine(Clock::time_point deadline);

@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "serve/http_error.h"
@@ -198,7 +199,7 @@ void HttpServer::Impl::Serve(Connection& connection) {
 
 // False: the connection cannot go on.
 bool HttpServer::Impl::ServeOne(Connection& connection) {
-  const auto begun = std::chrono::steady_clock::now();
+  const Clock::time_point begun = Clock::now();
   const uint64_t written = connection.bytes_written();
   HttpHead head;
   head.request.client = connection.client();
@@ -212,7 +213,7 @@ bool HttpServer::Impl::ServeOne(Connection& connection) {
   }
   state.permit.reset();
   outcome.bytes = connection.bytes_written() - written;
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  outcome.seconds = SecondsSince(begun);
   handler.Ended(head.request, state, outcome);
   return go_on;
 }

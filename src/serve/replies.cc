@@ -124,7 +124,7 @@ void Replies::AwaitAll(const ClientLink& client) {
 
 void Replies::Take(size_t i, EngineEvent event) {
   Reply& reply = replies_[i];
-  const double seconds = std::chrono::duration<double>(Clock::now() - begun_[i]).count();
+  const double seconds = SecondsSince(begun_[i]);
   if (event.id >= 0) {
     if (reply.ids.empty()) services_.metrics.CountFirstToken(seconds);
     reply.ids.push_back(event.id);

@@ -2,7 +2,6 @@
 // interest.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <limits>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/engine_thread.h"
 #include "serve/http_message.h"
 #include "serve/server_metrics.h"
@@ -86,7 +86,6 @@ class Replies {
   const Reply& operator[](size_t i) const { return replies_[i]; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   // Where the engine's thread leaves its events; outlives this object while the engine may write.
   struct Mailbox {
     std::mutex mutex;

@@ -5,10 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 
 #include "base/fail.h"
 #include "serve/json_text.h"
@@ -124,7 +122,7 @@ void AccessLog::Close::operator()(std::FILE* file) const {
 AccessLog::AccessLog(const std::string& target) {
   if (target.empty()) return;
   file_.reset(target == "-" ? stderr : std::fopen(target.c_str(), "ae"));
-  if (!file_) Fail({.where = target, .what = fmt::format("cannot write the access log: {}", std::strerror(errno))});
+  if (!file_) FailErrno(target, "cannot write the access log");
 }
 
 void AccessLog::Write(const HttpRequest& request, const RequestState& state, const HttpHandler::Outcome& outcome) {

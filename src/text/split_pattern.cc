@@ -104,15 +104,15 @@ constexpr Pattern kPatterns[] = {
 }  // namespace
 
 WordCutter FindWordCutter(std::string_view expression) {
-  for (const Pattern& row : kPatterns) {
-    if (row.expression == expression) return row.cutter;
+  for (const Pattern& pattern : kPatterns) {
+    if (pattern.expression == expression) return pattern.cutter;
   }
   return nullptr;
 }
 
 std::string KnownWordCutters() {
   std::vector<std::string_view> models;
-  for (const Pattern& row : kPatterns) models.push_back(row.models);
+  for (const Pattern& pattern : kPatterns) models.push_back(pattern.models);
   return fmt::format("{}", fmt::join(models, ", "));
 }
 

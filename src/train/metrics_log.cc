@@ -2,11 +2,9 @@
 #include "train/metrics_log.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -3,11 +3,9 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
-#include <fmt/format.h>
 
 #include <cmath>
 
-#include "base/fail.h"
 #include "base/log.h"
 #include "train/adamw.h"
 

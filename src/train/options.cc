@@ -1,8 +1,6 @@
 // The shared fields of a training recipe.
 #include "train/options.h"
 
-#include <fmt/format.h>
-
 #include "base/fail.h"
 
 namespace nla {
@@ -41,22 +39,22 @@ void CheckOptions(const TrainOptions& o) {
   CheckField("base_model", !o.base_model.empty(), o.base_model, "a checkpoint directory");
   CheckField("dataset", !o.dataset.empty(), o.dataset, "a Parquet file");
   CheckField("out", !o.out.empty(), o.out, "a directory for the run");
-  CheckField("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1,
-             fmt::format("{}", o.heldout_fraction), "a number in [0, 1)");
-  CheckField("layer", o.layer >= -1, fmt::format("{}", o.layer), "a block number, or -1 for the dataset's");
-  CheckField("lora.rank", o.lora_rank >= 0, fmt::format("{}", o.lora_rank), "0 or more");
-  CheckField("lora.alpha", o.lora_alpha > 0, fmt::format("{}", o.lora_alpha), "a number above 0");
-  CheckField("batch_size", o.batch_size > 0, fmt::format("{}", o.batch_size), "1 or more");
-  CheckField("micro_rows", o.micro_rows > 0, fmt::format("{}", o.micro_rows), "1 or more");
-  CheckField("steps", o.steps >= 0, fmt::format("{}", o.steps), "0 or more");
-  CheckField("epochs", o.steps > 0 || o.epochs > 0, fmt::format("{}", o.epochs), "a number above 0");
-  CheckField("seed", o.seed >= 0, fmt::format("{}", o.seed), "0 or more");
+  CheckField("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1, o.heldout_fraction,
+             "a number in [0, 1)");
+  CheckField("layer", o.layer >= -1, o.layer, "a block number, or -1 for the dataset's");
+  CheckField("lora.rank", o.lora_rank >= 0, o.lora_rank, "0 or more");
+  CheckField("lora.alpha", o.lora_alpha > 0, o.lora_alpha, "a number above 0");
+  CheckField("batch_size", o.batch_size > 0, o.batch_size, "1 or more");
+  CheckField("micro_rows", o.micro_rows > 0, o.micro_rows, "1 or more");
+  CheckField("steps", o.steps >= 0, o.steps, "0 or more");
+  CheckField("epochs", o.steps > 0 || o.epochs > 0, o.epochs, "a number above 0");
+  CheckField("seed", o.seed >= 0, o.seed, "0 or more");
   CheckField("store_dtype", o.store_dtype == "bf16" || o.store_dtype == "fp32", o.store_dtype, "bf16 or fp32");
-  CheckField("eval_every", o.eval_every >= 0, fmt::format("{}", o.eval_every), "0 or more");
-  CheckField("eval_rows", o.eval_rows >= 2, fmt::format("{}", o.eval_rows), "2 or more");
-  CheckField("save_every", o.save_every >= 0, fmt::format("{}", o.save_every), "0 or more");
-  CheckField("log_every", o.log_every > 0, fmt::format("{}", o.log_every), "1 or more");
-  CheckField("train_seconds_limit", o.train_seconds_limit >= 0, fmt::format("{}", o.train_seconds_limit), "0 or more");
+  CheckField("eval_every", o.eval_every >= 0, o.eval_every, "0 or more");
+  CheckField("eval_rows", o.eval_rows >= 2, o.eval_rows, "2 or more");
+  CheckField("save_every", o.save_every >= 0, o.save_every, "0 or more");
+  CheckField("log_every", o.log_every > 0, o.log_every, "1 or more");
+  CheckField("train_seconds_limit", o.train_seconds_limit >= 0, o.train_seconds_limit, "0 or more");
   CheckOptions(o.optimizer);
 }
 

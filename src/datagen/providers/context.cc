@@ -139,13 +139,11 @@ bool Shrink(Plan& plan) {
   return false;
 }
 
-bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
-bool IsLetter(char c) { return IsUpper(c) || (c >= 'a' && c <= 'z'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 double WordTokens(std::string_view word, bool after_space) {
   const auto length = static_cast<double>(word.size());
-  const auto capitals = std::count_if(word.begin(), word.end(), IsUpper);
+  const auto capitals = std::count_if(word.begin(), word.end(), IsAsciiUpper);
   double tokens = 1;
   if (capitals > 1) {
     tokens = 0.6 * length;
@@ -168,8 +166,8 @@ double EstimateTokens(std::string_view text) {
       while (i < text.size() && belongs(text[i])) ++i;
       return static_cast<double>(i - begin);
     };
-    if (IsLetter(text[i])) {
-      run(IsLetter);
+    if (IsAsciiLetter(text[i])) {
+      run(IsAsciiLetter);
       tokens += WordTokens(text.substr(begin, i - begin), begin > 0 && text[begin - 1] == ' ');
     } else if (IsDigit(text[i])) {
       // Each digit is a token, and so is the space before a number.
@@ -183,7 +181,7 @@ double EstimateTokens(std::string_view text) {
       tokens += run([](char c) { return (c & 0x80) != 0; }) * 0.9;
     } else {
       const double length =
-          run([](char c) { return !IsLetter(c) && !IsDigit(c) && c != ' ' && c != '\n' && !(c & 0x80); });
+          run([](char c) { return !IsAsciiLetter(c) && !IsDigit(c) && c != ' ' && c != '\n' && !(c & 0x80); });
       tokens += 0.5 + 0.5 * length;
     }
   }

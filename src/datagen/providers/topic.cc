@@ -12,14 +12,10 @@ namespace {
 constexpr double kHalfLife = 40;  // words: how fast a word's weight fades with its distance from the end
 constexpr size_t kShortest = 3;   // letters
 
-bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-bool IsCapital(char c) { return c >= 'A' && c <= 'Z'; }
-
 std::string Lower(std::string_view word) {
   std::string lower(word);
   for (char& c : lower) {
-    if (IsCapital(c)) c = static_cast<char>(c - 'A' + 'a');
+    if (IsAsciiUpper(c)) c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
 }
@@ -89,11 +85,11 @@ std::vector<std::string> TopicWords(const std::vector<Piece>& pieces, size_t sai
     if (said.contains(stem)) continue;
     Candidate& candidate = candidates[stem];
     const std::string word(Bare(piece.text));
-    const bool lower_case = !IsCapital(word[0]);
+    const bool lower_case = !IsAsciiUpper(word[0]);
     if (candidate.count == 0) candidate.shown = word;
     // A capital that the start of a sentence may have given yields to a later sight of the word.
     if (lower_case && !candidate.lower_case_seen) candidate.shown = word;
-    candidate.lower_case_seen |= lower_case || (StartsSentence(pieces, i) && word.size() > 1 && !IsCapital(word[1]));
+    candidate.lower_case_seen |= lower_case || (StartsSentence(pieces, i) && word.size() > 1 && !IsAsciiUpper(word[1]));
     candidate.recency += std::exp2(-distance / kHalfLife);
     ++candidate.count;
   }

@@ -6,7 +6,6 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/maximum.h>
-#include <fmt/format.h>
 
 #include <cmath>
 

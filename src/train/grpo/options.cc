@@ -30,9 +30,8 @@ FieldList RewardFields(RewardOptions& o) {
 void CheckReward(const RewardOptions& o) {
   CheckField("reward.kind", o.kind == "mse" || o.kind == "log_mse", o.kind, "mse or log_mse");
   AtLeast("reward.length_limit", 0, o.length_limit);
-  CheckField("reward.length_penalty", o.length_penalty >= 0, fmt::format("{}", o.length_penalty), "0 or more");
-  CheckField("reward.repetition_penalty", o.repetition_penalty >= 0, fmt::format("{}", o.repetition_penalty),
-             "0 or more");
+  CheckField("reward.length_penalty", o.length_penalty >= 0, o.length_penalty, "0 or more");
+  CheckField("reward.repetition_penalty", o.repetition_penalty >= 0, o.repetition_penalty, "0 or more");
 }
 
 }  // namespace
@@ -76,13 +75,13 @@ void CheckOptions(const RlOptions& o) {
   CheckField("pair", !o.pair.empty(), o.pair, "a pair directory");
   CheckField("dataset", !o.dataset.empty(), o.dataset, "a Parquet file");
   CheckField("out", !o.out.empty(), o.out, "a directory for the run");
-  CheckField("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1,
-             fmt::format("{}", o.heldout_fraction), "a number in [0, 1)");
+  CheckField("heldout_fraction", o.heldout_fraction >= 0 && o.heldout_fraction < 1, o.heldout_fraction,
+             "a number in [0, 1)");
   AtLeast("steps", 1, o.steps);
   AtLeast("prompts", 1, o.prompts);
   AtLeast("samples", 2, o.samples);
   AtLeast("epochs", 1, o.epochs);
-  CheckField("temperature", o.temperature > 0, fmt::format("{}", o.temperature), "a number above 0");
+  CheckField("temperature", o.temperature > 0, o.temperature, "a number above 0");
   AtLeast("max_new_tokens", 1, o.max_new_tokens);
   AtLeast("slots", 1, o.slots);
   CheckReward(o.reward);
@@ -96,7 +95,7 @@ void CheckOptions(const RlOptions& o) {
   AtLeast("eval_rows", 2, o.eval_rows);
   AtLeast("save_every", 0, o.save_every);
   AtLeast("rollouts_every", 0, o.rollouts_every);
-  CheckField("train_seconds_limit", o.train_seconds_limit >= 0, fmt::format("{}", o.train_seconds_limit), "0 or more");
+  CheckField("train_seconds_limit", o.train_seconds_limit >= 0, o.train_seconds_limit, "0 or more");
   CheckOptions(o.stop);
 }
 

@@ -33,13 +33,13 @@ FieldList Fields(StopOptions& o) {
 }
 
 void CheckOptions(const StopOptions& o) {
-  CheckField("stop.window", o.window >= 1, static_cast<double>(o.window), "1 or more");
+  CheckField("stop.window", o.window >= 1, o.window, "1 or more");
   CheckField("stop.shuffled_gap", o.shuffled_gap >= 0, o.shuffled_gap, "0 or more");
   CheckField("stop.retention_drop", o.retention_drop >= 0, o.retention_drop, "0 or more");
   CheckField("stop.length_ratio", o.length_ratio == 0 || o.length_ratio > 1, o.length_ratio, "0, or a number above 1");
   CheckField("stop.extraction", o.extraction >= 0 && o.extraction <= 1, o.extraction, "a number in [0, 1]");
   CheckField("stop.kl", o.kl >= 0, o.kl, "0 or more");
-  CheckField("stop.skipped", o.skipped >= 0, static_cast<double>(o.skipped), "0 or more");
+  CheckField("stop.skipped", o.skipped >= 0, o.skipped, "0 or more");
 }
 
 void StopRules::Stop(const std::string& reason) {
