@@ -20,6 +20,7 @@ namespace nla {
 ProcessResult RunProcess(const std::vector<std::string>& arguments) {
   NLA_CHECK(!arguments.empty());
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::array<int, 2> pipe_ends{};
