@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/write_all.h"
 
 namespace nla {
 namespace {
@@ -77,13 +78,7 @@ void AtomicFile::Write(std::string_view text) { Write(std::as_bytes(std::span(te
 
 void AtomicFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
   NLA_CHECK(offset + bytes.size() <= size_);
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) FailErrno(path_, "cannot write");
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
+  WriteAllAt(fd_, offset, bytes, path_);
 }
 
 void AtomicFile::Commit() {

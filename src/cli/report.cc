@@ -26,6 +26,11 @@ void PrintText(const ReportCard& card) {
   PrintScoreHeader();
   PrintScores("round trip", card.round_trip);
   if (card.label) PrintScores("labels read by the reconstructor", *card.label);
+  if (card.retention) {
+    PrintScores("three quarters of the words", card.retention->truncated);
+    PrintScores(fmt::format("{:.0f} % of the words as synonyms", 100 * card.retention->words_reworded).c_str(),
+                card.retention->reworded);
+  }
   PrintScores("floor: another row's explanation", card.shuffled);
   PrintScores("floor: reply to a zero vector", card.zero);
   PrintScores("floor: empty text", card.empty);
@@ -37,6 +42,11 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   out["tokens_mean"] = card.tokens_mean;
   out["floors"] = {{"shuffled", ToJson(card.shuffled)}, {"zero", ToJson(card.zero)}, {"empty", ToJson(card.empty)}};
   if (card.label) out["label"] = ToJson(*card.label);
+  if (card.retention) {
+    out["retention"] = {{"truncated", ToJson(card.retention->truncated)},
+                        {"reworded", ToJson(card.retention->reworded)},
+                        {"words_reworded", card.retention->words_reworded}};
+  }
   out["pair"] = options.pair.Shown();
   out["dataset"] = options.report.dataset.path.string();
   out["base_model"] = pair.manifest.base_name;
@@ -78,6 +88,8 @@ void AddReport(Command root, CommonOptions& common) {
   command.AddOption("--rows", options->report.dataset.limit, "only the first N rows; 0: all")
       .ShowDefault()
       .NotNegative();
+  command.AddFlag("--retention", options->report.retention,
+                  "also score the explanations cut to three quarters of their words, and with synonyms");
   command.AddOption("--html", options->html, "also write the card as a page");
   AddDecodingOptions(command, options->report.verbalize);
   AddQuantOption(command, options->quant);

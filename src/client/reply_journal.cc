@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/write_all.h"
 
 namespace nla {
 namespace {
@@ -21,16 +22,12 @@ using Json = nlohmann::json;
 
 constexpr const char* kKeyField = "nla_reply_journal";
 
-[[noreturn]] void FailSystem(const std::filesystem::path& path, const char* what) {
-  Fail({.where = path.string(), .what = what, .found = std::strerror(errno)});
-}
-
 }  // namespace
 
 ReplyJournal::ReplyJournal(std::filesystem::path output, const std::string& key, bool replace)
     : output_(std::move(output)), path_(output_.string() + ".journal") {
   fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) FailSystem(path_, "cannot be opened");
+  if (fd_ < 0) FailErrno(path_, "cannot open");
   try {
     if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       Fail({.where = path_.string(), .what = "is being written by another process", .mend = "Wait for it to end"});
@@ -63,11 +60,11 @@ void ReplyJournal::Load(const std::string& key, bool replace) {
           .mend = ours ? "Pass --replace to lose them, or name another --out" : "Name another --out"});
   }
   end_ = TakeLines(text);
-  if (ftruncate(fd_, static_cast<off_t>(end_)) != 0) FailSystem(path_, "cannot be cut");
+  if (ftruncate(fd_, static_cast<off_t>(end_)) != 0) FailErrno(path_, "cannot cut");
 }
 
 void ReplyJournal::Begin(const std::string& key) {
-  if (ftruncate(fd_, 0) != 0) FailSystem(path_, "cannot be cut");
+  if (ftruncate(fd_, 0) != 0) FailErrno(path_, "cannot cut");
   end_ = 0;
   lines_.clear();
   Append(Json::object({{kKeyField, key}}).dump() + "\n");
@@ -91,12 +88,7 @@ uint64_t ReplyJournal::TakeLines(const std::string& text) {
 }
 
 void ReplyJournal::Append(std::string_view text) {
-  for (size_t done = 0; done < text.size();) {
-    const ssize_t wrote = pwrite(fd_, text.data() + done, text.size() - done, static_cast<off_t>(end_ + done));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) FailSystem(path_, "cannot be written");
-    done += static_cast<size_t>(wrote);
-  }
+  WriteAllAt(fd_, end_, std::as_bytes(std::span(text)), path_);
   end_ += text.size();
 }
 
@@ -115,13 +107,13 @@ void ReplyJournal::Finish() {
     for (size_t done = 0; done < line.size();) {
       const ssize_t got = pread(fd_, line.data() + done, line.size() - done, static_cast<off_t>(place.offset + done));
       if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) FailSystem(path_, "cannot be read");
+      if (got <= 0) FailErrno(path_, "cannot read", got == 0 ? ENODATA : errno);
       done += static_cast<size_t>(got);
     }
     out.Write(std::string_view(line));
   }
   out.Commit();
-  if (unlink(path_.c_str()) != 0) FailSystem(path_, "cannot be removed");
+  if (unlink(path_.c_str()) != 0) FailErrno(path_, "cannot remove");
 }
 
 }  // namespace nla

@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <string>
 #include <utility>
 
 #include "base/fail.h"
+#include "base/write_all.h"
 
 namespace nla {
 ScratchFile::ScratchFile(const std::filesystem::path& folder) : folder_(folder.empty() ? "." : folder) {
@@ -42,14 +42,7 @@ void ScratchFile::Reserve(uint64_t size) {
   }
 }
 
-void ScratchFile::Append(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(fd_, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) FailErrno(folder_, "cannot write a scratch file");
-    bytes = bytes.subspan(static_cast<size_t>(count));
-  }
-}
+void ScratchFile::Append(std::span<const std::byte> bytes) { WriteAll(fd_, bytes, folder_); }
 
 std::span<std::byte> ScratchFile::Map() {
   NLA_CHECK(map_.empty());

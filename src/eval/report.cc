@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/progress.h"
 #include "nla/reconstructor.h"
+#include "nla/rewording.h"
 
 namespace nla {
 namespace {
@@ -50,6 +51,24 @@ void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanatio
 
 }  // namespace
 
+Retention MeasureRetention(const std::vector<std::string>& explanations,
+                           const std::function<FveSummary(const std::vector<std::string>&)>& score) {
+  std::vector<std::string> beginnings;
+  std::vector<std::string> paraphrases;
+  int64_t words = 0;
+  int64_t reworded = 0;
+  for (const std::string& explanation : explanations) {
+    beginnings.push_back(FirstWords(explanation, kKeptWords));
+    Paraphrase paraphrase = Reword(explanation);
+    words += paraphrase.words;
+    reworded += paraphrase.reworded;
+    paraphrases.push_back(std::move(paraphrase.text));
+  }
+  return {.truncated = score(beginnings),
+          .reworded = score(paraphrases),
+          .words_reworded = static_cast<double>(reworded) / static_cast<double>(std::max<int64_t>(words, 1))};
+}
+
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   NLA_CHECK(options.verbalize.samples == 1);
   // The rows first: what is wrong with them shows before the models are loaded.
@@ -89,6 +108,10 @@ ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   card.zero = floor(reply[0].explanation.value_or(""));
   card.empty = floor("");
   if (!rows.labels.empty()) card.label = summarize(reconstructor.Run(rows.labels));
+  if (options.retention) {
+    card.retention = MeasureRetention(
+        explanations, [&](const std::vector<std::string>& texts) { return summarize(reconstructor.Run(texts)); });
+  }
   AddExamples(rows, explanations, predicted, options.examples, card);
   return card;
 }

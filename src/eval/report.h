@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,12 +22,20 @@ struct ReportOptions {
   VerbalizeOptions verbalize = {};             // one sample a row
   uint64_t seed = 0;                           // of the bootstrap
   int64_t examples = 8;                        // rows shown with their text and explanation
+  bool retention = false;                      // two more passes of the AR
 };
 
 struct ReportExample {
   std::string text;  // the end of the text before the activation
   std::string explanation;
   double cosine = 0;
+};
+
+// What the AR makes of the explanations said otherwise (nla/rewording.h).
+struct Retention {
+  FveSummary truncated;       // their first three quarters
+  FveSummary reworded;        // synonyms
+  double words_reworded = 0;  // share
 };
 
 struct ReportCard {
@@ -38,8 +47,13 @@ struct ReportCard {
   FveSummary zero;                  // the verbalizer's reply to a zero vector
   FveSummary empty;                 // no text at all
   std::optional<FveSummary> label;  // the dataset's own explanations
+  std::optional<Retention> retention;
   std::vector<ReportExample> examples;
 };
+
+// `score` gives what the AR scores with these texts, one a row.
+Retention MeasureRetention(const std::vector<std::string>& explanations,
+                           const std::function<FveSummary(const std::vector<std::string>&)>& score);
 
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options);
 

@@ -44,6 +44,11 @@ std::string ReportHtml(const ReportCard& card, const std::string& pair, const st
       Escaped(pair), card.round_trip.n, Escaped(dataset), card.extraction_rate, card.tokens_mean);
   page += Row("round trip", card.round_trip);
   if (card.label) page += Row("labels read by the reconstructor", *card.label);
+  if (card.retention) {
+    page += Row("three quarters of the words", card.retention->truncated);
+    page += Row(fmt::format("{:.0f} % of the words as synonyms", 100 * card.retention->words_reworded),
+                card.retention->reworded);
+  }
   page += Row("floor: another row's explanation", card.shuffled);
   page += Row("floor: reply to a zero vector", card.zero);
   page += Row("floor: empty text", card.empty);

@@ -16,6 +16,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/write_all.h"
 
 namespace nla {
 namespace {
@@ -71,13 +72,8 @@ class PartFile {
     size_ = 0;
   }
   void Append(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(size_));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) FailErrno(path_, "cannot write");
-      bytes = bytes.subspan(static_cast<size_t>(count));
-      size_ += static_cast<uint64_t>(count);
-    }
+    WriteAllAt(fd_, size_, bytes, path_);
+    size_ += bytes.size();
   }
   void Flush() {
     if (fsync(fd_) != 0) FailErrno(path_, "cannot flush to disk");

@@ -9,16 +9,15 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/ascii.h"
 #include "serve/http_error.h"
 
 namespace nla::serve {
 namespace {
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 bool EqualCaseLess(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return AsciiLower(x) == AsciiLower(y); });
 }
 
 bool IsTokenCharacter(char c) {
@@ -38,7 +37,7 @@ std::string_view Trim(std::string_view text) {
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  const char lower = Lower(c);
+  const char lower = AsciiLower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
@@ -132,7 +131,7 @@ HttpFraming ReadFraming(const HttpRequest& request, HttpFraming framing) {
     throw HttpError(415, "bodies are not decompressed: send it without Content-Encoding");
   }
   std::string connection(request.Header("Connection"));
-  std::transform(connection.begin(), connection.end(), connection.begin(), Lower);
+  std::transform(connection.begin(), connection.end(), connection.begin(), AsciiLower);
   framing.keep_alive = !framing.http_1_0 && connection.find("close") == std::string::npos;
   framing.expects_continue = !framing.http_1_0 && EqualCaseLess(request.Header("Expect"), "100-continue");
   if (!framing.http_1_0 && !request.headers.contains("Host")) Refuse("the header Host is missing");
@@ -182,7 +181,7 @@ const char* Reason(int status) {
 
 bool CaseLess::operator()(std::string_view a, std::string_view b) const {
   return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                      [](char x, char y) { return Lower(x) < Lower(y); });
+                                      [](char x, char y) { return AsciiLower(x) < AsciiLower(y); });
 }
 
 std::string_view HttpRequest::Header(std::string_view name) const {

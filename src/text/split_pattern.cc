@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/ascii.h"
 #include "text/byte_level.h"
 #include "text/kind_scanner.h"
 
@@ -14,13 +15,11 @@ using Kind = KindScanner::Kind;
 
 bool IsLineBreak(char c) { return c == '\r' || c == '\n'; }
 
-char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
 // (?i:'s|'t|'re|'ve|'m|'ll|'d): bytes of the contraction that `text` begins with, or 0. The library's engine folds
 // U+017F, the long s, to s, and no other character beyond ASCII to any of these letters.
 size_t FoldedContractionLength(std::string_view text) {
   if (text.substr(1).starts_with("\u017F")) return 3;
-  return ContractionLength(text, LowerAscii);
+  return ContractionLength(text, AsciiLower);
 }
 
 // Takes the alternatives in the expression's order, at one offset after another.

@@ -4,10 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/write_all.h"
 
 namespace nla {
 namespace {
@@ -51,14 +50,7 @@ MetricsLog::~MetricsLog() {
 void MetricsLog::Append(const nlohmann::ordered_json& line) {
   NLA_CHECK(line.contains("step") && line.contains("kind"));
   if (line["kind"] == "eval") last_eval_step_ = line["step"].get<int64_t>();
-  const std::string text = line.dump() + "\n";
-  std::string_view left = text;
-  while (!left.empty()) {
-    const ssize_t count = write(fd_, left.data(), left.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) FailErrno(path_, "cannot write");
-    left.remove_prefix(static_cast<size_t>(count));
-  }
+  WriteAll(fd_, line.dump() + "\n", path_);
 }
 
 void MetricsLog::Sync() {

@@ -1,5 +1,5 @@
-// The folder that a training run works in: recipe.yaml, metrics.jsonl, checkpoints/, and final/ when the run is done;
-// of a reinforcement-learning run also best/, rollouts.jsonl and curves.html.
+// The folder that a training run works in: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and final/ when the
+// run is done; of a reinforcement-learning run also best/, rollouts.jsonl and curves.html.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,6 +16,7 @@ namespace nla {
 
 inline constexpr const char* kFinalName = "final";
 inline constexpr const char* kBestName = "best";
+inline constexpr const char* kEventsName = "tensorboard";
 
 // Refuses a directory with an earlier run for kFresh, and one without for kResume. To be called before anything long.
 void CheckRunDirectory(const std::filesystem::path& run, StartMode mode);

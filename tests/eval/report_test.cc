@@ -25,6 +25,7 @@ class ReportTest : public testing::Test {
     ReportOptions options;
     options.dataset.path = tiny_.WriteHeldOut(kRows, explained);
     options.dataset.limit = rows;
+    options.retention = retention_;
     options.verbalize.sampling.max_new_tokens = 10;
     pair_ = tiny_.Assemble("pair_" + actor, actor, "ar");
     return MakeReport(pair_, options);
@@ -51,12 +52,14 @@ class ReportTest : public testing::Test {
 
   TinyPair tiny_;
   PairLocation pair_;
+  bool retention_ = false;
   std::vector<float> vectors_ = RandomVectors(kRows, 3);  // what WriteHeldOut writes
 };
 
 TEST_F(ReportTest, EveryFigureIsWhatItSays) {
   const ReportCard card = Make("av_known", /*explained=*/true);
   const std::vector<std::string> known = Known();
+  EXPECT_FALSE(card.retention);
   EXPECT_EQ(card.extraction_rate, 1);
   EXPECT_EQ(card.tokens_mean, 3);  // tag, letter, tag
   ExpectSame(card.round_trip, Score(known));
@@ -77,6 +80,33 @@ TEST_F(ReportTest, EveryFigureIsWhatItSays) {
     EXPECT_EQ(card.examples[k].explanation, known[k * kRows / 8]);
     EXPECT_THAT(card.examples[k].text, HasSubstr("</b> " + std::to_string(k * kRows / 8) + " &"));
   }
+}
+
+TEST(Retention, IsOfTheExplanationsSaidOtherwise) {
+  std::vector<std::vector<std::string>> scored;
+  const Retention retention =
+      MeasureRetention({"Ends with the word", "four of five words stay"}, [&](const std::vector<std::string>& texts) {
+        scored.push_back(texts);
+        FveSummary summary;
+        summary.mse = static_cast<double>(scored.size());
+        return summary;
+      });
+  EXPECT_EQ(scored, (std::vector<std::vector<std::string>>{{"Ends with the", "four of five words"},
+                                                           {"Finishes with the word", "four of five words stay"}}));
+  EXPECT_EQ(retention.truncated.mse, 1);
+  EXPECT_EQ(retention.reworded.mse, 2);
+  EXPECT_DOUBLE_EQ(retention.words_reworded, 1.0 / 9);
+}
+
+TEST_F(ReportTest, RetentionIsMeasuredWhenAskedFor) {
+  retention_ = true;
+  const ReportCard card = Make("av_known", /*explained=*/false);
+  ASSERT_TRUE(card.retention);
+  // One word each, a single letter: cut to three quarters it is whole, and it has no synonym.
+  ExpectSame(card.retention->truncated, card.round_trip);
+  ExpectSame(card.retention->reworded, card.round_trip);
+  EXPECT_EQ(card.retention->words_reworded, 0);
+  EXPECT_THAT(ReportHtml(card, "pair", "rows"), AllOf(HasSubstr("three quarters"), HasSubstr("as synonyms")));
 }
 
 TEST_F(ReportTest, RepliesWithoutTagsAreCountedAndScoredAsEmptyText) {

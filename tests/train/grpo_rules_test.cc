@@ -21,7 +21,11 @@ class Rules : public testing::Test {
             {"kl", 0.05},     {"av_skipped", false}, {"ar_skipped", false}};
   }
   static ordered_json SoundEvaluation(double fve = 0.4) {
-    return {{"kind", "eval"}, {"fve_raw_variance", fve}, {"shuffled_gap", 0.4}, {"truncation_retention", 0.9}};
+    return {{"kind", "eval"},
+            {"fve_raw_variance", fve},
+            {"shuffled_gap", 0.4},
+            {"truncation_retention", 0.9},
+            {"paraphrase_retention", 0.8}};
   }
   // The reason after `lines`, or "" while none has been given.
   static std::string ReasonAfter(const StopOptions& options, const std::vector<ordered_json>& lines) {
@@ -90,7 +94,10 @@ TEST_F(Rules, WordsThatNoLongerDependOnTheVector) {
 TEST_F(Rules, WordsThatBecomeACode) {
   ordered_json later = SoundEvaluation(0.6);
   later["truncation_retention"] = 0.5;
-  EXPECT_THAT(ReasonAfter(options_, {SoundEvaluation(), later}), StartsWith("retention: "));
+  EXPECT_THAT(ReasonAfter(options_, {SoundEvaluation(), later}), StartsWith("retention: three quarters"));
+  later = SoundEvaluation(0.6);
+  later["paraphrase_retention"] = 0.4;
+  EXPECT_THAT(ReasonAfter(options_, {SoundEvaluation(), later}), StartsWith("retention: synonyms"));
   later["fve_raw_variance"] = 0.3;
   EXPECT_EQ(ReasonAfter(options_, {SoundEvaluation(), later}), "") << "FVE does not rise";
 }
@@ -111,13 +118,6 @@ TEST(RewardGuards, CountRepeatedTrigrams) {
   EXPECT_EQ(RepeatedTrigrams(std::vector<TokenId>{1, 2, 3, 4, 5}), 0);
   EXPECT_DOUBLE_EQ(RepeatedTrigrams(std::vector<TokenId>{1, 1, 1, 1, 1}), 2.0 / 3);
   EXPECT_DOUBLE_EQ(RepeatedTrigrams(std::vector<TokenId>{1, 2, 3, 1, 2, 3}), 0.25);
-}
-
-TEST(FirstWords, EndsWithAWord) {
-  EXPECT_EQ(FirstWords("one two three four", 0.75), "one two three");
-  EXPECT_EQ(FirstWords("one two\n\nthree four five", 0.75), "one two\n\nthree four");
-  EXPECT_EQ(FirstWords("one", 0.75), "one");
-  EXPECT_EQ(FirstWords("", 0.75), "");
 }
 
 TEST(RunPage, HasACurveForWhatThereIsAndEscapesReplies) {

@@ -194,8 +194,8 @@ TEST_F(RlRun, DiskIsBounded) {
   TrainRl(options, StartMode::kFresh);
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(rl_ / "run")) names.push_back(entry.path().filename());
-  EXPECT_THAT(names, testing::UnorderedElementsAre("recipe.yaml", "metrics.jsonl", "rollouts.jsonl", "curves.html",
-                                                   "checkpoints", "best", "final"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("recipe.yaml", "metrics.jsonl", "tensorboard", "rollouts.jsonl",
+                                                   "curves.html", "checkpoints", "best", "final"));
   names.clear();
   for (const fs::directory_entry& entry : fs::directory_iterator(rl_ / "run/checkpoints")) {
     names.push_back(entry.path().filename());

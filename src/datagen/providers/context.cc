@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "datagen/providers/pieces.h"
 #include "datagen/providers/topic.h"
 #include "text/unicode.h"

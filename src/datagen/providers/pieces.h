@@ -26,9 +26,6 @@ struct Pieces {
   bool trailing_space = false;
 };
 
-constexpr bool IsAsciiUpper(char c) { return c >= 'A' && c <= 'Z'; }
-constexpr bool IsAsciiLetter(char c) { return IsAsciiUpper(c) || (c >= 'a' && c <= 'z'); }
-
 // Pieces of the last `max_bytes` of the text or fewer; a word that this cuts is left out. Invalid UTF-8 becomes U+FFFD,
 // control characters disappear, overlong words and runs are shortened in the middle.
 Pieces SplitEnd(std::string_view text, size_t max_bytes);

@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
+
 namespace nla {
 namespace {
 
@@ -14,9 +16,7 @@ constexpr size_t kShortest = 3;   // letters
 
 std::string Lower(std::string_view word) {
   std::string lower(word);
-  for (char& c : lower) {
-    if (IsAsciiUpper(c)) c = static_cast<char>(c - 'A' + 'a');
-  }
+  for (char& c : lower) c = AsciiLower(c);
   return lower;
 }
 

@@ -1,13 +1,13 @@
 // The held-out evaluation of an RL task: `nla report`'s figures without intervals, and what the stop rules look at.
 #include "nla/metrics.h"
+#include "nla/rewording.h"
 #include "train/grpo/rl_task.h"
 #include "train/grpo/stop_rules.h"
 
 namespace nla {
 namespace {
 
-constexpr double kKeptWords = 0.75;  // of a truncated explanation
-constexpr int kNoIntervals = 1;      // bootstrap rounds
+constexpr int kNoIntervals = 1;  // bootstrap rounds
 
 }  // namespace
 
@@ -37,12 +37,14 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
   double tokens = 0;
   std::vector<std::string> explanations;
   std::vector<std::string> beginnings;
+  std::vector<std::string> reworded;
   for (const Sample& reply : replies) {
     const std::optional<std::string> explanation = scorer_.Read(reply).explanation;
     extracted += explanation ? 1 : 0;
     tokens += static_cast<double>(reply.ids.size());
     explanations.push_back(explanation.value_or(""));
     beginnings.push_back(FirstWords(explanations.back(), kKeptWords));
+    reworded.push_back(Reword(explanations.back()).text);
   }
   const auto summarize = [&](const std::vector<float>& predicted) {
     return Summarize(predicted, gold, d, 0, kNoIntervals);
@@ -53,7 +55,6 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
   const std::vector<float> predicted = Reconstruct(explanations);
   const FveSummary own = summarize(predicted);
   const FveSummary shuffled = summarize(ShuffledRows(predicted, d));
-  const FveSummary truncated = summarize(Reconstruct(beginnings));
   nlohmann::ordered_json figures = {{"n", n},
                                     {"mse", own.mse},
                                     {"cosine_mean", own.cosine_mean},
@@ -66,7 +67,11 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
                                     {"extraction_rate", extracted / static_cast<double>(n)},
                                     {"tokens_mean", tokens / static_cast<double>(n)}};
   if (own.fve_raw_variance > kLeastFve) {
-    figures["truncation_retention"] = truncated.fve_raw_variance / own.fve_raw_variance;
+    const auto retention = [&](const std::vector<std::string>& texts) {
+      return summarize(Reconstruct(texts)).fve_raw_variance / own.fve_raw_variance;
+    };
+    figures["truncation_retention"] = retention(beginnings);
+    figures["paraphrase_retention"] = retention(reworded);
   }
   return figures;
 }

@@ -16,6 +16,7 @@
 #include "nla/activation_input.h"
 #include "train/batch_source.h"
 #include "train/checkpoint.h"
+#include "train/event_file.h"
 #include "train/grpo/rl_task.h"
 #include "train/grpo/run_page.h"
 #include "train/grpo/stop_rules.h"
@@ -75,6 +76,7 @@ class RlLoop {
         state_(Restore()),
         log_(run_ / "metrics.jsonl", saved_step_),
         rollout_log_(run_ / "rollouts.jsonl", saved_step_),
+        events_(run_ / kEventsName, saved_step_ + 1),
         rules_(input.options.stop),
         progress_("rl", "steps", input.options.steps) {
     WriteFileAtomically(run_ / "recipe.yaml", recipe_);
@@ -188,6 +190,7 @@ class RlLoop {
   // What the log will read back is what is looked at now: a resumed run sees the same.
   void Record(const ordered_json& line) {
     log_.Append(line);
+    events_.Append(line);
     Observe(ordered_json::parse(line.dump()));
   }
 
@@ -281,6 +284,7 @@ class RlLoop {
   int64_t saved_step_ = -1;  // of the newest checkpoint; -1 without one
   RunState state_;
   MetricsLog log_, rollout_log_;
+  EventFile events_;
   StopRules rules_;
   Progress progress_;
   std::vector<ordered_json> metrics_, rollouts_;  // what the logs hold

@@ -55,14 +55,4 @@ double RepeatedTrigrams(std::span<const TokenId> ids) {
   return static_cast<double>(repeated) / static_cast<double>(ids.size() - 2);
 }
 
-std::string FirstWords(const std::string& text, double share) {
-  std::vector<size_t> ends;  // of the words
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto is_space = [&](size_t at) { return at >= text.size() || text[at] == ' ' || text[at] == '\n'; };
-    if (!is_space(i) && is_space(i + 1)) ends.push_back(i + 1);
-  }
-  const auto kept = static_cast<size_t>(std::ceil(share * static_cast<double>(ends.size())));
-  return kept == 0 ? "" : text.substr(0, ends[std::min(kept, ends.size()) - 1]);
-}
-
 }  // namespace nla

@@ -41,7 +41,4 @@ class Scorer {
 // Share of an id sequence's trigrams that stood in it before; 0 without trigrams.
 double RepeatedTrigrams(std::span<const TokenId> ids);
 
-// The text up to the end of the word that `share` of its words end with.
-std::string FirstWords(const std::string& text, double share);
-
 }  // namespace nla

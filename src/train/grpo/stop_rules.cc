@@ -21,15 +21,17 @@ std::optional<double> Number(const nlohmann::ordered_json& line, const char* nam
 }  // namespace
 
 FieldList Fields(StopOptions& o) {
-  return {{"window", &o.window, "steps that the rules on steps take the mean of"},
-          {"shuffled_gap", &o.shuffled_gap,
-           "least share of the starting gap between another row's error and the own; 0 = off"},
-          {"retention_drop", &o.retention_drop,
-           "most that the FVE kept by three quarters of the words may fall by while FVE rises; 0 = off"},
-          {"length_ratio", &o.length_ratio, "most that the mean length may grow or shrink by; 0 = off"},
-          {"extraction", &o.extraction, "least share of replies with both tags; 0 = off"},
-          {"kl", &o.kl, "most nats a token from the starting policy; 0 = off"},
-          {"skipped", &o.skipped, "steps in a row whose gradient was not finite; 0 = off"}};
+  return {
+      {"window", &o.window, "steps that the rules on steps take the mean of"},
+      {"shuffled_gap", &o.shuffled_gap,
+       "least share of the starting gap between another row's error and the own; 0 = off"},
+      {"retention_drop", &o.retention_drop,
+       "most that the share of FVE kept by three quarters of the words, or by synonyms, may fall by while FVE rises; "
+       "0 = off"},
+      {"length_ratio", &o.length_ratio, "most that the mean length may grow or shrink by; 0 = off"},
+      {"extraction", &o.extraction, "least share of replies with both tags; 0 = off"},
+      {"kl", &o.kl, "most nats a token from the starting policy; 0 = off"},
+      {"skipped", &o.skipped, "steps in a row whose gradient was not finite; 0 = off"}};
 }
 
 void CheckOptions(const StopOptions& o) {
@@ -94,7 +96,10 @@ void StopRules::ObserveEvaluation(const nlohmann::ordered_json& line) {
   const std::optional<double> fve = Number(line, "fve_raw_variance");
   const std::optional<double> gap = Number(line, "shuffled_gap");
   if (!fve || !gap) return;
-  const Evaluation now{.fve = *fve, .gap = *gap, .retention = Number(line, "truncation_retention")};
+  const Evaluation now{.fve = *fve,
+                       .gap = *gap,
+                       .truncated = Number(line, "truncation_retention"),
+                       .reworded = Number(line, "paraphrase_retention")};
   if (!first_) {
     first_ = now;
     return;
@@ -106,12 +111,14 @@ void StopRules::ObserveEvaluation(const nlohmann::ordered_json& line) {
                     now.gap, first_->gap));
   }
   const bool rising = first_->fve > kLeastFve && now.fve > first_->fve;
-  if (options_.retention_drop > 0 && rising && first_->retention && now.retention &&
-      *now.retention < *first_->retention - options_.retention_drop) {
-    Stop(
-        fmt::format("retention: three quarters of the words keep {:.2f} of the FVE, {:.2f} at the start, while FVE "
-                    "rises: the words become a code",
-                    *now.retention, *first_->retention));
+  const auto check_retention = [&](const char* what, std::optional<double> before, std::optional<double> after) {
+    if (!before || !after || *after >= *before - options_.retention_drop) return;
+    Stop(fmt::format("retention: {} {:.2f} of the FVE, {:.2f} at the start, while FVE rises: the words become a code",
+                     what, *after, *before));
+  };
+  if (options_.retention_drop > 0 && rising) {
+    check_retention("three quarters of the words keep", first_->truncated, now.truncated);
+    check_retention("synonyms keep", first_->reworded, now.reworded);
   }
 }
 

@@ -18,7 +18,7 @@ constexpr double kLeastFve = 0.05;  // a share of FVE below this says nothing
 struct StopOptions {
   int64_t window = 10;          // steps that rules on steps take the mean of
   double shuffled_gap = 0.5;    // least share of the first evaluation's gap between another row's error and the own
-  double retention_drop = 0.3;  // most that truncation retention may fall by while FVE rises
+  double retention_drop = 0.3;  // most that either retention may fall by while FVE rises
   double length_ratio = 2;      // most that the mean length may grow or shrink by
   double extraction = 0.5;      // least share of replies with both tags
   double kl = 1;                // most nats a token from the starting policy
@@ -42,7 +42,7 @@ class StopRules {
   // What the rules on evaluations look at.
   struct Evaluation {
     double fve = 0, gap = 0;
-    std::optional<double> retention;
+    std::optional<double> truncated, reworded;  // share of the FVE kept
   };
   struct Step {
     double length = 0, extraction = 0;

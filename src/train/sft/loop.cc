@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "train/event_file.h"
 #include "train/metrics_log.h"
 
 namespace nla {
@@ -23,6 +24,7 @@ class SftLoop {
         run_(input.options.out),
         state_(Restore()),
         log_(run_ / "metrics.jsonl", saved_step_),
+        events_(run_ / kEventsName, saved_step_ + 1),
         progress_("train", "steps", input.total_steps) {
     WriteFileAtomically(run_ / "recipe.yaml", in_.recipe);
     progress_.StartAt(state_.counters.step);
@@ -83,18 +85,18 @@ class SftLoop {
   }
 
   void LogStep(const TrainStep& step) {
-    log_.Append({{"kind", "step"},
-                 {"step", state_.counters.step},
-                 {"epoch", static_cast<double>(state_.rows) / static_cast<double>(in_.source.rows_per_epoch())},
-                 {"rows", state_.rows},
-                 {"tokens", state_.tokens},
-                 {"loss", step.batch.loss},
-                 {"lr", step.outcome.lr},
-                 {"grad_norm", step.outcome.grad_norm},
-                 {"skipped_steps", state_.counters.skipped},
-                 {"samples_per_second", static_cast<double>(window_rows_) / window_seconds_},
-                 {"tokens_per_second", static_cast<double>(window_tokens_) / window_seconds_},
-                 {"seconds", state_.seconds}});
+    Record({{"kind", "step"},
+            {"step", state_.counters.step},
+            {"epoch", static_cast<double>(state_.rows) / static_cast<double>(in_.source.rows_per_epoch())},
+            {"rows", state_.rows},
+            {"tokens", state_.tokens},
+            {"loss", step.batch.loss},
+            {"lr", step.outcome.lr},
+            {"grad_norm", step.outcome.grad_norm},
+            {"skipped_steps", state_.counters.skipped},
+            {"samples_per_second", static_cast<double>(window_rows_) / window_seconds_},
+            {"tokens_per_second", static_cast<double>(window_tokens_) / window_seconds_},
+            {"seconds", state_.seconds}});
     window_rows_ = window_tokens_ = 0;
     window_seconds_ = 0;
   }
@@ -105,9 +107,14 @@ class SftLoop {
     nlohmann::ordered_json line = {{"kind", "eval"}, {"step", state_.counters.step}};
     line.update(evaluation_);
     // A run that was killed while it finished has the line already.
-    if (log_.last_eval_step() != state_.counters.step) log_.Append(line);
+    if (log_.last_eval_step() != state_.counters.step) Record(line);
     headline_ = ", " + in_.task.Headline(evaluation_);
     spdlog::info("step {}: held out: {}", state_.counters.step, in_.task.Headline(evaluation_));
+  }
+
+  void Record(const nlohmann::ordered_json& line) {
+    log_.Append(line);
+    events_.Append(line);
   }
 
   void Save() {
@@ -140,6 +147,7 @@ class SftLoop {
   int64_t saved_step_ = -1;  // of the newest checkpoint; -1 without one
   RunState state_;
   MetricsLog log_;
+  EventFile events_;
   Progress progress_;
   nlohmann::ordered_json evaluation_;
   std::string headline_;
