@@ -91,8 +91,9 @@ void AddValue(std::string& summary, const std::string& tag, double value) {
 
 void AddValues(std::string& summary, const std::string& prefix, const nlohmann::ordered_json& object) {
   for (const auto& [name, value] : object.items()) {
-    if (value.is_object()) AddValues(summary, prefix + "/" + name, value);
-    if (value.is_number() && name != "step") AddValue(summary, prefix + "/" + name, value.get<double>());
+    const std::string tag = fmt::format("{}/{}", prefix, name);
+    if (value.is_object()) AddValues(summary, tag, value);
+    if (value.is_number() && name != "step") AddValue(summary, tag, value.get<double>());
   }
 }
 
