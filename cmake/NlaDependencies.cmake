@@ -19,6 +19,9 @@ find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
+# Training on several processes; without it the program is whole but for that.
+set(MPI_CXX_SKIP_MPICXX ON)
+find_package(MPI COMPONENTS CXX)
 
 # The wheel's TorchConfig.cmake asks for a whole CUDA tool kit when the wheel is a CUDA build, which linking does not
 # need: the libraries are named here instead.

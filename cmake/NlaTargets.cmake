@@ -33,12 +33,13 @@ set(nla_common_headers <algorithm> <cstdint> <filesystem> <functional> <memory> 
                        <fmt/format.h> <nlohmann/json.hpp>)
 set(nla_torch_headers <ATen/core/Tensor.h>)  # autograd's would cost every file that does not use them five seconds
 
-# nla_layer(NAME LINK libs... [PRECOMPILE headers...] [REUSE layer] [COLD]): static library nla_NAME of src/NAME/**.cc. Its
-# precompiled headers are its own, or those of a layer that is compiled with the same flags. COLD: a layer that spends its
+# nla_layer(NAME LINK libs... [PRECOMPILE headers...] [REUSE layer] [COLD]): static library nla_NAME of src/NAME/**.cc but
+# *_module.cc, which are libraries that the program loads when it needs them. Its precompiled headers are its own, or those of a layer that is compiled with the same flags. COLD: a layer that spends its
 # time in others, for which the compiler's optimisation would take longer than it ever saves.
 function(nla_layer name)
   cmake_parse_arguments(arg "COLD" "REUSE" "LINK;PRECOMPILE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "_module\\.cc$")
   add_library(nla_${name} STATIC ${sources})
   target_link_libraries(nla_${name} PUBLIC ${arg_LINK} PRIVATE nla_warnings)
   set_target_properties(nla_${name} PROPERTIES UNITY_BUILD ${NLA_UNITY})

@@ -23,12 +23,14 @@ struct BenchArguments {
   std::string model;
   std::string corpus;
   std::string dataset;
+  std::string pair;
   std::string python = ".venv/bin/python";
   std::string peers = "bench/peers";
   int64_t layer = 20;
   int64_t documents = 64;
   int64_t steps = 4;
   int64_t lora = 0;
+  int64_t prompts = 16;
   int64_t rounds = 3;
 };
 
@@ -108,6 +110,25 @@ Comparison TrainComparison(const BenchArguments& o, const std::string& threads, 
   return comparison;
 }
 
+Comparison RlComparison(const BenchArguments& o, const std::string& threads, const std::string& dtype,
+                        const fs::path& scratch) {
+  const std::string steps = std::to_string(o.steps);
+  const std::string prompts = std::to_string(o.prompts);
+  const fs::path recipe = scratch / "recipe.yaml";
+  WriteFileAtomically(recipe,
+                      fmt::format("train_rl:\n  pair: {}\n  base_model: {}\n  dataset: {}\n  out: {}\n  steps: {}\n"
+                                  "  prompts: {}\n  samples: 8\n  max_new_tokens: 80\n  preflight: false\n"
+                                  "  eval_every: 0\n  save_every: 0\n  rollouts_every: 0\n",
+                                  o.pair, o.model, o.dataset, (scratch / "run").string(), steps, prompts));
+  return {.unit = "samples/s",
+          .rate_key = "samples_per_second",
+          .peer_name = "transformers + PEFT",
+          .ours = {ThisProgram(), "train", "rl", recipe.string(), "--replace", "--threads", threads, "--dtype", dtype,
+                   "--log-level", "warn", "--json"},
+          .peer = {o.python, o.peers + "/rl_peer.py", "--model", o.model, "--pair", o.pair, "--dataset", o.dataset,
+                   "--threads", threads, "--steps", steps, "--prompts", prompts, "--dtype", dtype}};
+}
+
 // Ours and the peer in turns; medians, and the ratio of medians.
 void RunComparison(const std::string& name, const Comparison& comparison, const BenchArguments& options,
                    const CommonOptions& common, const std::string& dtype) {
@@ -129,30 +150,43 @@ void RunComparison(const std::string& name, const Comparison& comparison, const 
 
 using MakeComparison = Comparison (*)(const BenchArguments&, const std::string&, const std::string&, const fs::path&);
 
-void AddBenchmark(Command bench, CommonOptions& common, const std::string& name, const std::string& summary,
-                  MakeComparison make) {
+struct Benchmark {
+  std::string name, summary, example;
+  MakeComparison make;
+  void (*add_options)(Command, BenchArguments&);
+};
+
+void AddExtractOptions(Command command, BenchArguments& options) {
+  command.AddOption("--corpus", options.corpus, "documents that both sides read (.jsonl)").Required();
+  command.AddOption("--layer", options.layer, "K").ShowDefault();
+  command.AddOption("--documents", options.documents, "how many of them").ShowDefault();
+}
+
+void AddTrainOptions(Command command, BenchArguments& options) {
+  command.AddOption("--dataset", options.dataset, "av_sft rows that both sides train on").Required();
+  command.AddOption("--steps", options.steps, "timed steps of 32 rows").ShowDefault();
+  command.AddOption("--lora", options.lora, "rank of adapters; 0: full fine-tuning").ShowDefault();
+}
+
+void AddRlOptions(Command command, BenchArguments& options) {
+  command.AddOption("--pair", options.pair, "pair of adapters that both sides train").Required();
+  command.AddOption("--dataset", options.dataset, "rl rows that both sides train on").Required();
+  command.AddOption("--prompts", options.prompts, "activations a step, with 8 replies each").ShowDefault();
+  command.AddOption("--steps", options.steps, "timed steps").ShowDefault();
+}
+
+void AddBenchmark(Command bench, CommonOptions& common, const Benchmark& benchmark) {
   auto options = std::make_shared<BenchArguments>();
-  const bool extract = name == "extract";
-  Command command = AddCommand(bench, common, name, summary,
-                               extract ? "nla bench extract --model DIR --corpus texts.jsonl"
-                                       : "nla bench train-av --model DIR --dataset av_sft.parquet");
+  Command command = AddCommand(bench, common, benchmark.name, benchmark.summary, benchmark.example);
   AcceptHubName(command.AddOption("--model", options->model, "base model's directory").Required());
-  if (extract) {
-    command.AddOption("--corpus", options->corpus, "documents that both sides read (.jsonl)").Required();
-    command.AddOption("--layer", options->layer, "K").ShowDefault();
-    command.AddOption("--documents", options->documents, "how many of them").ShowDefault();
-  } else {
-    command.AddOption("--dataset", options->dataset, "av_sft rows that both sides train on").Required();
-    command.AddOption("--steps", options->steps, "timed steps of 32 rows").ShowDefault();
-    command.AddOption("--lora", options->lora, "rank of adapters; 0: full fine-tuning").ShowDefault();
-  }
+  benchmark.add_options(command, *options);
   AddPeerOptions(command, options->rounds, options->python, options->peers);
-  command.OnRun([=, &common] {
+  command.OnRun([options, benchmark, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     const std::string threads = std::to_string(common.threads > 0 ? common.threads : cores);
     const ScratchFolder scratch;
-    RunComparison(name, make(*options, threads, dtype, scratch.path()), *options, common, dtype);
+    RunComparison(benchmark.name, benchmark.make(*options, threads, dtype, scratch.path()), *options, common, dtype);
   });
 }
 
@@ -161,12 +195,28 @@ void AddBenchmark(Command bench, CommonOptions& common, const std::string& name,
 void AddBench(Command root, CommonOptions& common) {
   Command bench = root.AddSubcommand("bench", "Time this program beside a Python peer on the same machine");
   bench.RequireSubcommand();
-  AddBenchmark(bench, common, "extract", "Extraction beside transformers with a hook", ExtractComparison);
+  AddBenchmark(bench, common,
+               {.name = "extract",
+                .summary = "Extraction beside transformers with a hook",
+                .example = "nla bench extract --model DIR --corpus texts.jsonl",
+                .make = ExtractComparison,
+                .add_options = AddExtractOptions});
   AddBenchDecode(bench, common);
   AddBenchPrefill(bench, common);
   AddBenchLoad(bench, common);
   AddBenchTokenize(bench, common);
-  AddBenchmark(bench, common, "train-av", "Verbalizer training beside transformers", TrainComparison);
+  AddBenchmark(bench, common,
+               {.name = "train-av",
+                .summary = "Verbalizer training beside transformers",
+                .example = "nla bench train-av --model DIR --dataset av_sft.parquet",
+                .make = TrainComparison,
+                .add_options = AddTrainOptions});
+  AddBenchmark(bench, common,
+               {.name = "rl",
+                .summary = "A step of reinforcement learning beside transformers and PEFT",
+                .example = "nla bench rl --model DIR --pair demo/pair --dataset rl.parquet",
+                .make = RlComparison,
+                .add_options = AddRlOptions});
 }
 
 }  // namespace nla::cli

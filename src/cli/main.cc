@@ -20,6 +20,7 @@
 #include "cli/commands.h"
 #include "cli/help_formatter.h"
 #include "nla/error.h"
+#include "train/collectives/communicator.h"
 
 namespace nla::cli {
 namespace {
@@ -139,7 +140,7 @@ int Report(std::string_view message, ErrorKind kind, bool json) {
 // The first line of what a library threw: libtorch appends a stack trace to its messages.
 std::string_view FirstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
 
-int Main(const std::vector<std::string>& arguments) {
+int RunCommand(const std::vector<std::string>& arguments) {
   CommonOptions common;
   // Also a command line that does not parse must be answered in the form that it asks for.
   const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
@@ -153,6 +154,13 @@ int Main(const std::vector<std::string>& arguments) {
   } catch (const std::exception& error) {
     return Report(FirstLine(error.what()), ErrorKind::kFailed, json);
   }
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  const int exit_code = RunCommand(arguments);
+  // The processes that train beside this one would wait for it.
+  if (exit_code != 0 && JoinedOrNull() != nullptr) JoinedOrNull()->Abort(exit_code);
+  return exit_code;
 }
 
 }  // namespace

@@ -26,14 +26,20 @@ void PrintText(const ReportCard& card) {
   PrintScoreHeader();
   PrintScores("round trip", card.round_trip);
   if (card.label) PrintScores("labels read by the reconstructor", *card.label);
-  if (card.retention) {
-    PrintScores("three quarters of the words", card.retention->truncated);
-    PrintScores(fmt::format("{:.0f} % of the words as synonyms", 100 * card.retention->words_reworded).c_str(),
-                card.retention->reworded);
+  if (card.language) {
+    const Retention& retention = card.language->retention;
+    PrintScores("three quarters of the words", retention.truncated);
+    PrintScores(fmt::format("{:.0f} % of the words as synonyms", 100 * retention.words_reworded).c_str(),
+                retention.reworded);
   }
   PrintScores("floor: another row's explanation", card.shuffled);
   PrintScores("floor: reply to a zero vector", card.zero);
   PrintScores("floor: empty text", card.empty);
+  if (card.language && card.language->perplexity) {
+    fmt::print("\nperplexity by the base model: explanations {:.1f}", *card.language->perplexity);
+    if (card.language->label_perplexity) fmt::print(", labels {:.1f}", *card.language->label_perplexity);
+    fmt::print("\n");
+  }
 }
 
 nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair, const ReportArguments& options) {
@@ -42,10 +48,14 @@ nlohmann::ordered_json Describe(const ReportCard& card, const PairLocation& pair
   out["tokens_mean"] = card.tokens_mean;
   out["floors"] = {{"shuffled", ToJson(card.shuffled)}, {"zero", ToJson(card.zero)}, {"empty", ToJson(card.empty)}};
   if (card.label) out["label"] = ToJson(*card.label);
-  if (card.retention) {
-    out["retention"] = {{"truncated", ToJson(card.retention->truncated)},
-                        {"reworded", ToJson(card.retention->reworded)},
-                        {"words_reworded", card.retention->words_reworded}};
+  if (card.language) {
+    const LanguageFigures& language = *card.language;
+    out["retention"] = {{"truncated", ToJson(language.retention.truncated)},
+                        {"reworded", ToJson(language.retention.reworded)},
+                        {"words_reworded", language.retention.words_reworded}};
+    out["perplexity"] = nlohmann::ordered_json::object();
+    if (language.perplexity) out["perplexity"]["explanations"] = *language.perplexity;
+    if (language.label_perplexity) out["perplexity"]["labels"] = *language.label_perplexity;
   }
   out["pair"] = options.pair.Shown();
   out["dataset"] = options.report.dataset.path.string();
@@ -88,8 +98,9 @@ void AddReport(Command root, CommonOptions& common) {
   command.AddOption("--rows", options->report.dataset.limit, "only the first N rows; 0: all")
       .ShowDefault()
       .NotNegative();
-  command.AddFlag("--retention", options->report.retention,
-                  "also score the explanations cut to three quarters of their words, and with synonyms");
+  command.AddFlag("--language", options->report.language,
+                  "also whether the explanations are language: the score of their first three quarters and of "
+                  "synonyms, and their perplexity by the base model");
   command.AddOption("--html", options->html, "also write the card as a page");
   AddDecodingOptions(command, options->report.verbalize);
   AddQuantOption(command, options->quant);

@@ -6,9 +6,11 @@
 #include <memory>
 #include <vector>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "net/hub.h"
+#include "train/collectives/communicator.h"
 #include "train/grpo/run.h"
 #include "train/run_directory.h"
 #include "train/sft/run.h"
@@ -57,6 +59,7 @@ void Print(const RlResult& result, const CommonOptions& common) {
                {"rows", result.rows},
                {"skipped_steps", result.skipped_steps},
                {"seconds", result.seconds},
+               {"samples_per_second", result.seconds > 0 ? static_cast<double>(result.replies) / result.seconds : 0.0},
                {"reward", result.last_reward},
                {"stopped_by", result.stopped_by},
                {"heldout", result.evaluation},
@@ -113,6 +116,9 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, R
   command.AddFlag("--replace", arguments->replace, "lose the run that is in the run directory").NotWith(resume);
   command.AddToFooter("Fields of " + role.section + " (default):\n" + HelpText(Fields(*options)));
   command.OnRun([=, &common] {
+    const Communicator& ranks = *JoinedProcesses();
+    // What all do alike is told by one.
+    if (!ranks.writes()) spdlog::set_level(spdlog::level::err);
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
     const CommonFields fields = CommonFieldsOf(*options);
     for (std::string* model : fields.models) *model = ResolveModel(*model).string();
@@ -121,7 +127,8 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, R
     // The common options speak for the recipe only where they were given.
     if (command.option("--dtype").given()) *fields.dtype = common.dtype;
     if (command.option("--seed").given()) *fields.seed = static_cast<int64_t>(common.seed);
-    Print(role.train(*options, arguments->mode()), common);
+    const Result result = role.train(*options, arguments->mode());
+    if (ranks.writes()) Print(result, common);
   });
 }
 

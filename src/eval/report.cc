@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/progress.h"
+#include "eval/perplexity.h"
 #include "nla/reconstructor.h"
 #include "nla/rewording.h"
 
@@ -71,9 +72,11 @@ Retention MeasureRetention(const std::vector<std::string>& explanations,
 
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   NLA_CHECK(options.verbalize.samples == 1);
-  // The rows first: what is wrong with them shows before the models are loaded.
+  // The rows first: what is wrong with them, or missing, shows before the models are loaded.
   RoleSource actor = pair.Actor(options.compute);
   actor.packing = options.packing;
+  std::optional<std::filesystem::path> base_directory;
+  if (options.language) base_directory = RequireBase(pair, "the perplexity of explanations");
   const HeldOut rows = ReadRows(options.dataset, ReadModelSidecar(actor.directory));
   const Verbalizer verbalizer = Verbalizer::Load(actor);
   const Reconstructor reconstructor = Reconstructor::Load(pair.Critic(options.compute));
@@ -108,9 +111,13 @@ ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {
   card.zero = floor(reply[0].explanation.value_or(""));
   card.empty = floor("");
   if (!rows.labels.empty()) card.label = summarize(reconstructor.Run(rows.labels));
-  if (options.retention) {
-    card.retention = MeasureRetention(
-        explanations, [&](const std::vector<std::string>& texts) { return summarize(reconstructor.Run(texts)); });
+  if (options.language) {
+    const LanguageModel base = LanguageModel::Load(*base_directory, {.compute = options.compute});
+    card.language = {
+        .retention = MeasureRetention(
+            explanations, [&](const std::vector<std::string>& texts) { return summarize(reconstructor.Run(texts)); }),
+        .perplexity = Perplexity(base, explanations),
+        .label_perplexity = Perplexity(base, rows.labels)};
   }
   AddExamples(rows, explanations, predicted, options.examples, card);
   return card;

@@ -22,7 +22,7 @@ struct ReportOptions {
   VerbalizeOptions verbalize = {};             // one sample a row
   uint64_t seed = 0;                           // of the bootstrap
   int64_t examples = 8;                        // rows shown with their text and explanation
-  bool retention = false;                      // two more passes of the AR
+  bool language = false;                       // also LanguageFigures: two more passes of the AR, two of the base
 };
 
 struct ReportExample {
@@ -38,6 +38,14 @@ struct Retention {
   double words_reworded = 0;  // share
 };
 
+// Whether the explanations are language and not a code.
+struct LanguageFigures {
+  Retention retention;
+  // The base model's, of texts that are not empty.
+  std::optional<double> perplexity;
+  std::optional<double> label_perplexity;
+};
+
 struct ReportCard {
   FveSummary round_trip;       // activation → explanation → vector
   double extraction_rate = 0;  // share of replies with both tags; the others are scored as empty text
@@ -47,7 +55,7 @@ struct ReportCard {
   FveSummary zero;                  // the verbalizer's reply to a zero vector
   FveSummary empty;                 // no text at all
   std::optional<FveSummary> label;  // the dataset's own explanations
-  std::optional<Retention> retention;
+  std::optional<LanguageFigures> language;
   std::vector<ReportExample> examples;
 };
 

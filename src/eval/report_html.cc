@@ -44,16 +44,22 @@ std::string ReportHtml(const ReportCard& card, const std::string& pair, const st
       Escaped(pair), card.round_trip.n, Escaped(dataset), card.extraction_rate, card.tokens_mean);
   page += Row("round trip", card.round_trip);
   if (card.label) page += Row("labels read by the reconstructor", *card.label);
-  if (card.retention) {
-    page += Row("three quarters of the words", card.retention->truncated);
-    page += Row(fmt::format("{:.0f} % of the words as synonyms", 100 * card.retention->words_reworded),
-                card.retention->reworded);
+  if (card.language) {
+    const Retention& retention = card.language->retention;
+    page += Row("three quarters of the words", retention.truncated);
+    page += Row(fmt::format("{:.0f} % of the words as synonyms", 100 * retention.words_reworded), retention.reworded);
   }
   page += Row("floor: another row's explanation", card.shuffled);
   page += Row("floor: reply to a zero vector", card.zero);
   page += Row("floor: empty text", card.empty);
-  page +=
-      "</table>\n<h2>Examples</h2>\n<table><tr><th>text up to the token</th><th>explanation</th><th>cosine</th></tr>\n";
+  page += "</table>\n";
+  if (card.language && card.language->perplexity) {
+    page += fmt::format("<p>Perplexity of the explanations by the base model: {:.1f}", *card.language->perplexity);
+    if (card.language->label_perplexity)
+      page += fmt::format("; of the labels: {:.1f}", *card.language->label_perplexity);
+    page += ".</p>\n";
+  }
+  page += "<h2>Examples</h2>\n<table><tr><th>text up to the token</th><th>explanation</th><th>cosine</th></tr>\n";
   for (const ReportExample& example : card.examples) {
     page += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.3f}</td></tr>\n", Escaped(example.text),
                         Escaped(example.explanation), example.cosine);

@@ -46,8 +46,8 @@ at::Tensor Scaled(const at::Tensor& rows_BD, const std::optional<double>& scale)
 }  // namespace
 
 ArTrainer::ArTrainer(const Model& model, const ArTrainerOptions& options, const OptimizerOptions& optimizer,
-                     int64_t total_steps)
-    : model_(model), options_(options), optimizer_(TrainedTensors(model), optimizer, total_steps) {
+                     int64_t total_steps, std::shared_ptr<Communicator> ranks)
+    : model_(model), options_(options), optimizer_(TrainedTensors(model), optimizer, total_steps, std::move(ranks)) {
   NLA_CHECK(model.value_head.scalar_type() == at::kFloat);
 }
 
@@ -69,6 +69,7 @@ ArTrainer::Scored ArTrainer::Score(std::span<const ArExample> examples) {
   scored.predicted_BD = at::empty({static_cast<int64_t>(examples.size()), model_.value_head.size(0)}, at::kFloat);
   BatchLoss& batch = scored.batch;
   batch.rows = static_cast<int64_t>(examples.size());
+  batch.weight = static_cast<double>(batch.rows);
   for (const IdSequence& sequence : sequences) batch.tokens += static_cast<int64_t>(sequence.size());
   const int64_t prefix = SharedPrefix(sequences, kNoLimit);
   at::Tensor total = at::zeros({}, at::kDouble);
@@ -92,7 +93,7 @@ ArTrainer::Scored ArTrainer::Score(std::span<const ArExample> examples) {
 
 TrainStep ArTrainer::Step(std::span<const ArExample> examples) {
   const BatchLoss batch = Accumulate(examples);
-  return {batch, optimizer_.Step()};
+  return {batch, optimizer_.Step(batch.weight)};
 }
 
 at::Tensor ArTrainer::Predict(std::span<const ArExample> examples) const {

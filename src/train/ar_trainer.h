@@ -31,8 +31,8 @@ class ArTrainer {
     Decoder& decoder;
     at::Tensor value_head;
   };
-  ArTrainer(const Model& model, const ArTrainerOptions& options, const OptimizerOptions& optimizer,
-            int64_t total_steps);
+  ArTrainer(const Model& model, const ArTrainerOptions& options, const OptimizerOptions& optimizer, int64_t total_steps,
+            std::shared_ptr<Communicator> ranks = JoinedProcesses());
 
   // Mean over rows of the mean over D of (p − g)², p and g at norm mse_scale; gradients are left in optimizer().
   BatchLoss Accumulate(std::span<const ArExample> examples) { return Score(examples).batch; }

@@ -144,6 +144,17 @@ std::optional<fs::path> NewestCheckpoint(const fs::path& run) {
   return std::nullopt;
 }
 
+std::optional<fs::path> NewestCheckpoint(const fs::path& run, Communicator& ranks) {
+  double step = -1;
+  if (ranks.writes()) {
+    const std::optional<fs::path> newest = NewestCheckpoint(run);
+    if (newest) step = static_cast<double>(*StepOf(*newest));
+  }
+  step = ranks.Agree(step);
+  if (step < 0) return std::nullopt;
+  return run / kFolder / fmt::format("{}{}", kPrefix, static_cast<int64_t>(step));
+}
+
 RunState LoadCheckpoint(const fs::path& checkpoint, std::span<const NamedTensor> tensors) {
   const nlohmann::json json = ReadStateJson(checkpoint);
   const SafetensorsFile file = SafetensorsFile::Open(checkpoint / "state.safetensors");
@@ -159,15 +170,17 @@ RunState LoadCheckpoint(const fs::path& checkpoint, std::span<const NamedTensor>
   for (const NamedTensor& named : tensors) {
     const TensorView* view = file.Find(named.name);
     if (view == nullptr) Fail({.where = where, .what = fmt::format("tensor {} is missing", named.name)});
+    views.push_back(view);
+    if (!named.tensor.defined()) continue;  // another rank's
     if (view->dtype != DType::kF32 || view->shape != named.tensor.sizes().vec()) {
       Fail({.where = where,
             .what = fmt::format("tensor {}", named.name),
             .found = fmt::format("{} [{}]", Name(view->dtype), fmt::join(view->shape, ", ")),
             .wanted = fmt::format("F32 [{}]", fmt::join(named.tensor.sizes(), ", "))});
     }
-    views.push_back(view);
   }
   for (size_t i = 0; i < views.size(); ++i) {
+    if (!tensors[i].tensor.defined()) continue;
     std::memcpy(tensors[i].tensor.mutable_data_ptr<float>(), views[i]->bytes.data(), views[i]->bytes.size());
   }
   return ReadState(json, checkpoint);

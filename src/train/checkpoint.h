@@ -43,12 +43,16 @@ void SaveCheckpoint(const std::filesystem::path& run, const RunState& state, std
 // save left behind.
 std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::path& run);
 
+// The same for all ranks of a run: rank 0 looks. Collective.
+std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::path& run, Communicator& ranks);
+
 // All checkpoints of a run, newest first; touches nothing.
 std::vector<std::filesystem::path> FindCheckpoints(const std::filesystem::path& run);
 // Refuses one whose state is not what was saved (reads every byte).
 void CheckCheckpoint(const std::filesystem::path& checkpoint);
 
-// Overwrites the tensors in place. Errors name the file and the tensor that is missing or of another shape.
+// Overwrites the tensors in place; one that is not defined is passed over. Errors name the file and the tensor that is
+// missing or of another shape.
 RunState LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const NamedTensor> tensors);
 
 }  // namespace nla

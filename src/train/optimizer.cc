@@ -2,14 +2,17 @@
 #include "train/optimizer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/log.h"
 #include "train/adamw.h"
 
 namespace nla {
+
 FieldList Fields(OptimizerOptions& options) {
   return {{"lr", &options.lr, "peak learning rate"},
           {"schedule", &options.schedule.shape, "learning rate after the warm-up: constant, cosine or linear"},
@@ -32,20 +35,75 @@ void CheckOptions(const OptimizerOptions& options) {
   CheckField("clip", options.clip >= 0, options.clip, "0 or more");
 }
 
-Optimizer::Optimizer(std::span<const NamedTensor> tensors, const OptimizerOptions& options, int64_t total_steps)
-    : options_(options), total_steps_(total_steps), trainables_(MakeTrainables(tensors)) {
+namespace {
+
+// Every tensor goes to the rank that has the fewest elements so far.
+std::vector<int> Owners(std::span<const Trainable> trainables, int ranks) {
+  std::vector<int64_t> elements(static_cast<size_t>(ranks));
+  std::vector<int> owners;
+  for (const Trainable& trainable : trainables) {
+    const auto least = std::min_element(elements.begin(), elements.end());
+    *least += trainable.master.numel();
+    owners.push_back(static_cast<int>(least - elements.begin()));
+  }
+  return owners;
+}
+
+}  // namespace
+
+Optimizer::Optimizer(std::span<const NamedTensor> tensors, const OptimizerOptions& options, int64_t total_steps,
+                     std::shared_ptr<Communicator> ranks)
+    : options_(options),
+      total_steps_(total_steps),
+      trainables_(MakeTrainables(tensors)),
+      ranks_(std::move(ranks)),
+      owners_(Owners(trainables_, ranks_->size())) {
   CheckOptions(options);
-  for (const Trainable& trainable : trainables_) {
-    momenta_.push_back(at::zeros_like(trainable.master));
-    variances_.push_back(at::zeros_like(trainable.master));
+  for (size_t i = 0; i < trainables_.size(); ++i) {
+    const at::Tensor& master = trainables_[i].master;
+    momenta_.push_back(Mine(i) ? at::zeros_like(master) : at::Tensor());
+    variances_.push_back(Mine(i) ? at::zeros_like(master) : at::Tensor());
   }
 }
 
-StepOutcome Optimizer::Step() {
+// Sums every gradient to its owner and leaves it there alone; says which there are on any rank.
+std::vector<bool> Optimizer::ShareGradients(double weight) {
+  std::vector<double> facts = {weight};
+  for (const Trainable& trainable : trainables_) facts.push_back(trainable.grad.defined() ? 1 : 0);
+  ranks_->Sum(facts);
+  std::vector<bool> present;
+  for (size_t i = 0; i < trainables_.size(); ++i) {
+    present.push_back(facts[i + 1] > 0);
+    if (!present[i] || ranks_->size() == 1) continue;
+    Trainable& trainable = trainables_[i];
+    at::Tensor grad = trainable.grad.defined() ? trainable.grad.to(at::kFloat) : at::zeros_like(trainable.master);
+    grad.mul_(weight / facts[0]);
+    ranks_->Reduce(grad, owners_[i]);
+    trainable.grad = Mine(i) ? std::move(grad) : at::Tensor();
+  }
+  return present;
+}
+
+void Optimizer::ShareMasters(const std::vector<bool>& updated) {
+  if (ranks_->size() == 1) return;
+  for (size_t i = 0; i < trainables_.size(); ++i) {
+    if (!updated[i]) continue;
+    ranks_->Broadcast(trainables_[i].master, owners_[i]);
+    if (!Mine(i)) CopyMasterToLive(trainables_[i]);
+  }
+}
+
+StepOutcome Optimizer::Step(double weight) {
   const at::NoGradGuard no_grad;
   StepOutcome outcome;
   outcome.lr = options_.lr * ScheduleFactor(options_.schedule, counters_.step, total_steps_);
+  const std::vector<bool> present = ShareGradients(weight);
   outcome.grad_norm = GradientNorm(trainables_);
+  if (ranks_->size() > 1) {
+    double squares = outcome.grad_norm * outcome.grad_norm;  // of what is mine
+    ranks_->Sum({&squares, 1});
+    outcome.grad_norm = std::sqrt(squares);
+  }
   ++counters_.step;
   if (!std::isfinite(outcome.grad_norm)) {
     outcome.skipped = true;
@@ -78,7 +136,21 @@ StepOutcome Optimizer::Step() {
                        .size = trainable.master.numel()});
   }
   ClearGradients(trainables_);
+  ShareMasters(present);
   return outcome;
+}
+
+std::vector<NamedTensor> Optimizer::WholeState() const {
+  std::vector<NamedTensor> state = State();
+  if (ranks_->size() == 1) return state;
+  for (size_t i = 0; i < trainables_.size(); ++i) {
+    for (NamedTensor* moment : {&state[3 * i + 1], &state[3 * i + 2]}) {
+      at::Tensor whole = Mine(i) ? moment->tensor : at::empty_like(trainables_[i].master);
+      ranks_->Broadcast(whole, owners_[i]);
+      if (ranks_->writes()) moment->tensor = std::move(whole);
+    }
+  }
+  return ranks_->writes() ? state : std::vector<NamedTensor>();
 }
 
 std::vector<NamedTensor> Optimizer::State() const {

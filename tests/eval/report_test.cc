@@ -25,7 +25,7 @@ class ReportTest : public testing::Test {
     ReportOptions options;
     options.dataset.path = tiny_.WriteHeldOut(kRows, explained);
     options.dataset.limit = rows;
-    options.retention = retention_;
+    options.language = language_;
     options.verbalize.sampling.max_new_tokens = 10;
     pair_ = tiny_.Assemble("pair_" + actor, actor, "ar");
     return MakeReport(pair_, options);
@@ -52,14 +52,14 @@ class ReportTest : public testing::Test {
 
   TinyPair tiny_;
   PairLocation pair_;
-  bool retention_ = false;
+  bool language_ = false;
   std::vector<float> vectors_ = RandomVectors(kRows, 3);  // what WriteHeldOut writes
 };
 
 TEST_F(ReportTest, EveryFigureIsWhatItSays) {
   const ReportCard card = Make("av_known", /*explained=*/true);
   const std::vector<std::string> known = Known();
-  EXPECT_FALSE(card.retention);
+  EXPECT_FALSE(card.language);
   EXPECT_EQ(card.extraction_rate, 1);
   EXPECT_EQ(card.tokens_mean, 3);  // tag, letter, tag
   ExpectSame(card.round_trip, Score(known));
@@ -98,14 +98,16 @@ TEST(Retention, IsOfTheExplanationsSaidOtherwise) {
   EXPECT_DOUBLE_EQ(retention.words_reworded, 1.0 / 9);
 }
 
-TEST_F(ReportTest, RetentionIsMeasuredWhenAskedFor) {
-  retention_ = true;
-  const ReportCard card = Make("av_known", /*explained=*/false);
-  ASSERT_TRUE(card.retention);
+TEST_F(ReportTest, LanguageIsMeasuredWhenAskedFor) {
+  language_ = true;
+  const ReportCard card = Make("av_known", /*explained=*/true);
+  ASSERT_TRUE(card.language);
   // One word each, a single letter: cut to three quarters it is whole, and it has no synonym.
-  ExpectSame(card.retention->truncated, card.round_trip);
-  ExpectSame(card.retention->reworded, card.round_trip);
-  EXPECT_EQ(card.retention->words_reworded, 0);
+  ExpectSame(card.language->retention.truncated, card.round_trip);
+  ExpectSame(card.language->retention.reworded, card.round_trip);
+  EXPECT_EQ(card.language->retention.words_reworded, 0);
+  EXPECT_FALSE(card.language->perplexity) << "a single token foresees nothing";
+  EXPECT_GT(card.language->label_perplexity.value(), 1);
   EXPECT_THAT(ReportHtml(card, "pair", "rows"), AllOf(HasSubstr("three quarters"), HasSubstr("as synonyms")));
 }
 

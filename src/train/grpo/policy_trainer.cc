@@ -31,11 +31,12 @@ double WeightedSum(const at::Tensor& values, const at::Tensor& weights) {
 }  // namespace
 
 PolicyTrainer::PolicyTrainer(Decoder& decoder, const Decoder* reference, const PolicyTrainerOptions& options,
-                             const OptimizerOptions& optimizer, int64_t total_steps)
+                             const OptimizerOptions& optimizer, int64_t total_steps,
+                             std::shared_ptr<Communicator> ranks)
     : decoder_(decoder),
       reference_(reference),
       options_(options),
-      optimizer_(TrainedWeights(decoder), optimizer, total_steps) {
+      optimizer_(TrainedWeights(decoder), optimizer, total_steps, std::move(ranks)) {
   const auto length = static_cast<int64_t>(options.prompt.ids.size());
   NLA_CHECK(options.prompt.site >= 0 && options.prompt.site + 1 < length);
 }

@@ -63,7 +63,8 @@ class PolicyTrainer {
  public:
   // `reference` may be null: there is no KL term then.
   PolicyTrainer(Decoder& decoder, const Decoder* reference, const PolicyTrainerOptions& options,
-                const OptimizerOptions& optimizer, int64_t total_steps);
+                const OptimizerOptions& optimizer, int64_t total_steps,
+                std::shared_ptr<Communicator> ranks = JoinedProcesses());
 
   // Packs the replies and asks the reference for their log-probabilities.
   PolicyBatch Prepare(std::span<const PolicyGroup> groups) const;

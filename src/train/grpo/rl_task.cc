@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/clock.h"
 #include "base/fail.h"
 #include "nla/metrics.h"
+#include "train/collectives/rank_share.h"
 #include "train/grpo/preflight.h"
 #include "train/row_checks.h"
 
@@ -48,10 +50,11 @@ std::string TextEnd(const std::string& text) {
 
 }  // namespace
 
-// The replies of a step, group after group, and what became of them.
+// This rank's replies of a step, group after group, and what became of them.
 struct RlTask::Replies {
   int64_t group = 1;                        // G
   std::vector<std::vector<float>> vectors;  // of each group
+  std::vector<float> next_vector;           // of the group after the last, which another rank may have
   std::vector<Sample> samples;
   std::vector<Reading> readings;
   std::vector<ArExample> examples;                // of the replies that have not failed
@@ -59,19 +62,25 @@ struct RlTask::Replies {
   std::vector<std::optional<double>> mse_others;  // against the next group's
   std::vector<double> rewards, advantages;
   BatchLoss critic;  // of the pass that scored them; its gradients are waiting
-  int64_t tokens = 0;
   Seconds seconds;
 };
 
-RlTask::RlTask(PairModel& model, const RlOptions& options)
+// What became of all ranks' replies, in order; NaN: the reply has no such number.
+struct RlTask::Outcomes {
+  std::vector<double> rewards, mse, mse_others, tokens;
+};
+
+RlTask::RlTask(PairModel& model, const RlOptions& options, std::shared_ptr<Communicator> ranks)
     : model_(model),
       options_(options),
+      ranks_(std::move(ranks)),
       rollout_(model, options.slots),
       scorer_(model, options.reward),
       policy_(model.actor.decoder, model.reference ? &*model.reference : nullptr, PolicyOptions(model, options),
-              options.av, options.steps * options.epochs),
+              options.av, options.steps * options.epochs, ranks_),
       reconstructor_({model.critic.decoder, model.critic.value_head},
-                     {.mse_scale = {}, .micro_rows = options.micro_rows}, options.ar, options.steps * options.epochs) {}
+                     {.mse_scale = {}, .micro_rows = options.micro_rows}, options.ar, options.steps * options.epochs,
+                     ranks_) {}
 
 void RlTask::CheckRows(std::span<const ActivationRow> rows) const {
   for (const ActivationRow& row : rows) {
@@ -95,22 +104,25 @@ nlohmann::ordered_json RlTask::Preflight(std::span<const ActivationRow> rows, st
                        .heldout = heldout});
 }
 
+// Replies to this rank's share of the rows, drawn as one process would draw them.
 RlTask::Replies RlTask::Draw(std::span<const ActivationRow> rows, int64_t step) {
   const Clock::time_point begin = Clock::now();
+  const std::span<const ActivationRow> share = RankShare(rows, *ranks_);
+  const size_t first = RankBegin(rows.size(), *ranks_);
   Replies replies;
   replies.group = options_.samples;
-  replies.vectors.reserve(rows.size());
-  for (const ActivationRow& row : rows) replies.vectors.push_back(row.activation);
+  replies.vectors.reserve(share.size());
+  for (const ActivationRow& row : share) replies.vectors.push_back(row.activation);
+  replies.next_vector = rows[(first + share.size()) % rows.size()].activation;
   const auto draws = static_cast<uint64_t>(options_.prompts * options_.samples);
-  replies.samples = rollout_.Run(Flat(rows), {.samples = options_.samples,
-                                              .temperature = options_.temperature,
-                                              .max_new_tokens = options_.max_new_tokens,
-                                              .seed = static_cast<uint64_t>(options_.seed) * 0x9e3779b97f4a7c15U +
-                                                      static_cast<uint64_t>(step) * draws});
-  for (const Sample& sample : replies.samples) {
-    replies.tokens += static_cast<int64_t>(sample.ids.size());
-    replies.readings.push_back(scorer_.Read(sample));
-  }
+  replies.samples =
+      rollout_.Run(Flat(share), {.samples = options_.samples,
+                                 .temperature = options_.temperature,
+                                 .max_new_tokens = options_.max_new_tokens,
+                                 .seed = static_cast<uint64_t>(options_.seed) * 0x9e3779b97f4a7c15U +
+                                         static_cast<uint64_t>(step) * draws +
+                                         static_cast<uint64_t>(first) * static_cast<uint64_t>(options_.samples)});
+  for (const Sample& sample : replies.samples) replies.readings.push_back(scorer_.Read(sample));
   replies.seconds.rollout = SecondsSince(begin);
   return replies;
 }
@@ -137,7 +149,9 @@ void RlTask::ScoreReplies(Replies& replies) {
       const std::span<const float> row(predicted + k * width, width);
       const size_t own = scored[k] / group;
       replies.mse[scored[k]] = DirectionMse(row, replies.vectors[own]);
-      if (groups > 1) replies.mse_others[scored[k]] = DirectionMse(row, replies.vectors[(own + 1) % groups]);
+      if (options_.prompts == 1) continue;  // there is no other
+      const std::vector<float>& other = own + 1 < groups ? replies.vectors[own + 1] : replies.next_vector;
+      replies.mse_others[scored[k]] = DirectionMse(row, other);
     }
   }
   replies.rewards.reserve(replies.samples.size());
@@ -162,22 +176,49 @@ std::vector<PolicyGroup> RlTask::Groups(const Replies& replies) const {
   return groups;
 }
 
+RlTask::Outcomes RlTask::Gather(const Replies& replies) const {
+  const auto number = [](const std::optional<double>& value) {
+    return value.value_or(std::numeric_limits<double>::quiet_NaN());
+  };
+  const size_t count = replies.samples.size();
+  const size_t first = count * static_cast<size_t>(ranks_->rank());
+  const auto gather = [&](auto&& value) {
+    std::vector<double> all(count * static_cast<size_t>(ranks_->size()));
+    for (size_t i = 0; i < count; ++i) all[first + i] = value(i);
+    ranks_->Sum(all);  // the others have zeros there
+    return all;
+  };
+  return {.rewards = gather([&](size_t i) { return replies.rewards[i]; }),
+          .mse = gather([&](size_t i) { return number(replies.mse[i]); }),
+          .mse_others = gather([&](size_t i) { return number(replies.mse_others[i]); }),
+          .tokens = gather([&](size_t i) { return static_cast<double>(replies.samples[i].ids.size()); })};
+}
+
 void RlTask::Train(Replies& replies, nlohmann::ordered_json& figures) {
   const Clock::time_point begin = Clock::now();
+  // A side that learned nothing anywhere takes no step.
+  double learned = static_cast<double>(replies.examples.size());
+  ranks_->Sum({&learned, 1});
   PolicyBatch batch = policy_.Prepare(Groups(replies));
   PolicyLoss loss;
   StepOutcome actor;
   StepOutcome critic;
   for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
     loss = policy_.Accumulate(batch);
-    const StepOutcome outcome = policy_.optimizer().Step();
+    const StepOutcome outcome = policy_.optimizer().Step(static_cast<double>(replies.samples.size()));
     actor = {outcome.lr, outcome.grad_norm, actor.skipped || outcome.skipped};
-    if (replies.examples.empty()) continue;
-    if (epoch > 0) reconstructor_.Accumulate(replies.examples);
-    const StepOutcome of_critic = reconstructor_.optimizer().Step();
+    if (learned == 0) continue;
+    if (epoch > 0 && !replies.examples.empty()) reconstructor_.Accumulate(replies.examples);
+    const StepOutcome of_critic = reconstructor_.optimizer().Step(replies.critic.weight);
     critic = {of_critic.lr, of_critic.grad_norm, critic.skipped || of_critic.skipped};
   }
   replies.seconds.train = SecondsSince(begin);
+  // Every rank has as many replies as the others.
+  double critic_loss = replies.critic.loss * replies.critic.weight;
+  for (double* const mean : {&loss.policy, &loss.kl, &loss.clipped, &loss.entropy, &loss.rollout_gap, &critic_loss}) {
+    ranks_->Sum({mean, 1});
+    if (mean != &critic_loss) *mean /= ranks_->size();
+  }
   figures["policy_loss"] = loss.policy;
   if (model_.reference) figures["kl"] = loss.kl;
   figures["clip_fraction"] = loss.clipped;
@@ -186,41 +227,39 @@ void RlTask::Train(Replies& replies, nlohmann::ordered_json& figures) {
   figures["av_lr"] = actor.lr;
   figures["av_grad_norm"] = actor.grad_norm;
   figures["av_skipped"] = actor.skipped;
-  if (!replies.examples.empty()) {
-    figures["ar_loss"] = replies.critic.loss;
+  if (learned > 0) {
+    figures["ar_loss"] = ranks_->size() == 1 ? replies.critic.loss : critic_loss / learned;
     figures["ar_lr"] = critic.lr;
     figures["ar_grad_norm"] = critic.grad_norm;
     figures["ar_skipped"] = critic.skipped;
   }
 }
 
-nlohmann::ordered_json RlTask::RewardFigures(const Replies& replies) const {
-  std::vector<double> own;
-  std::vector<double> others;
-  for (const std::optional<double>& mse : replies.mse) {
-    if (mse) own.push_back(*mse);
-  }
-  for (const std::optional<double>& mse : replies.mse_others) {
-    if (mse) others.push_back(*mse);
-  }
+nlohmann::ordered_json RlTask::RewardFigures(const Outcomes& outcomes) const {
+  const auto present = [](const std::vector<double>& values) {
+    std::vector<double> found;
+    std::copy_if(values.begin(), values.end(), std::back_inserter(found), [](double x) { return !std::isnan(x); });
+    return found;
+  };
+  const std::vector<double> own = present(outcomes.mse);
+  const std::vector<double> others = present(outcomes.mse_others);
   std::vector<double> best;
   std::vector<double> spread;
-  const auto group = static_cast<size_t>(replies.group);
-  for (size_t begin = 0; begin < replies.rewards.size(); begin += group) {
-    const std::vector<double> rewards(replies.rewards.begin() + static_cast<int64_t>(begin),
-                                      replies.rewards.begin() + static_cast<int64_t>(begin + group));
+  const auto group = options_.samples;
+  for (auto begin = outcomes.rewards.begin(); begin != outcomes.rewards.end(); begin += group) {
+    const std::vector<double> rewards(begin, begin + group);
     const double mean = Mean(rewards);
     double squares = 0;
     for (const double reward : rewards) squares += (reward - mean) * (reward - mean);
     spread.push_back(std::sqrt(squares / static_cast<double>(group - 1)));
     best.push_back(*std::max_element(rewards.begin(), rewards.end()));
   }
-  const auto count = static_cast<double>(replies.samples.size());
-  nlohmann::ordered_json figures = {{"reward", Mean(replies.rewards)},
-                                    {"reward_best", Mean(best)},
-                                    {"reward_spread", Mean(spread)},
-                                    {"extraction_rate", static_cast<double>(own.size()) / count},
-                                    {"tokens_mean", static_cast<double>(replies.tokens) / count}};
+  nlohmann::ordered_json figures = {
+      {"reward", Mean(outcomes.rewards)},
+      {"reward_best", Mean(best)},
+      {"reward_spread", Mean(spread)},
+      {"extraction_rate", static_cast<double>(own.size()) / static_cast<double>(outcomes.rewards.size())},
+      {"tokens_mean", Mean(outcomes.tokens)}};
   if (!own.empty()) figures["mse"] = Mean(own);
   if (!others.empty()) figures["mse_other_vector"] = Mean(others);
   return figures;
@@ -229,7 +268,7 @@ nlohmann::ordered_json RlTask::RewardFigures(const Replies& replies) const {
 std::vector<nlohmann::ordered_json> RlTask::Shown(std::span<const ActivationRow> rows, const Replies& replies) const {
   std::vector<nlohmann::ordered_json> shown;
   const auto group = static_cast<size_t>(replies.group);
-  for (size_t i = 0; i < std::min(kShownGroups, rows.size()) * group; ++i) {
+  for (size_t i = 0; i < std::min(kShownGroups, replies.vectors.size()) * group; ++i) {
     const ActivationRow& row = rows[i / group];
     shown.push_back({{"doc_id", row.doc_id},
                      {"n_raw_tokens", row.n_raw_tokens},
@@ -247,10 +286,11 @@ RlStep RlTask::Step(std::span<const ActivationRow> rows, int64_t step) {
   Replies replies = Draw(rows, step);
   ScoreReplies(replies);
   RlStep result;
-  result.figures = RewardFigures(replies);
+  const Outcomes outcomes = Gather(replies);
+  result.figures = RewardFigures(outcomes);
   Train(replies, result.figures);
-  result.rollouts = Shown(rows, replies);
-  result.tokens = replies.tokens;
+  if (ranks_->writes()) result.rollouts = Shown(rows, replies);  // of the first rows, which are its own
+  for (const double tokens : outcomes.tokens) result.tokens += static_cast<int64_t>(tokens);
   result.skipped = result.figures.value("av_skipped", false) || result.figures.value("ar_skipped", false);
   result.figures["rollout_seconds"] = replies.seconds.rollout;
   result.figures["score_seconds"] = replies.seconds.score;

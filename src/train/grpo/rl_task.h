@@ -1,6 +1,7 @@
 // One step of reinforcement learning and one evaluation, as lines of metrics.jsonl. The run around them is run.h's.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "data/activation_row.h"
 #include "train/ar_trainer.h"
+#include "train/collectives/communicator.h"
 #include "train/grpo/pair_model.h"
 #include "train/grpo/policy_trainer.h"
 #include "train/grpo/rollout.h"
@@ -22,15 +24,16 @@ struct RlStep {
   bool skipped = false;                          // an update of either side was
 };
 
-// Borrows the model. Not thread-safe.
+// Borrows the model. Not thread-safe. Among several ranks each draws, scores and trains on its share of the rows; what
+// comes out is of all of them, and what one process would have done with other roundings.
 class RlTask {
  public:
-  RlTask(PairModel& model, const RlOptions& options);
+  RlTask(PairModel& model, const RlOptions& options, std::shared_ptr<Communicator> ranks = JoinedProcesses());
 
   // Checks that hold before the first step or refuse the run (preflight.h): some training rows, and the held-out ones,
   // whose labels are used where they have any. Returns what was measured.
   nlohmann::ordered_json Preflight(std::span<const ActivationRow> rows, std::span<const ActivationRow> heldout);
-  // `step` is 1-based; with the seed it says how the replies are drawn.
+  // `step` is 1-based; with the seed it says how the replies are drawn. Collective.
   RlStep Step(std::span<const ActivationRow> rows, int64_t step);
   // Both FVEs of greedy replies, floors, and what the stop rules look at.
   nlohmann::ordered_json Evaluate(std::span<const ActivationRow> heldout);
@@ -40,21 +43,24 @@ class RlTask {
 
  private:
   struct Replies;
+  struct Outcomes;
   struct Seconds {
     double rollout = 0, score = 0, train = 0;
   };
 
   Replies Draw(std::span<const ActivationRow> rows, int64_t step);
   void ScoreReplies(Replies& replies);
+  Outcomes Gather(const Replies& replies) const;
   std::vector<PolicyGroup> Groups(const Replies& replies) const;
   void Train(Replies& replies, nlohmann::ordered_json& figures);
-  nlohmann::ordered_json RewardFigures(const Replies& replies) const;
+  nlohmann::ordered_json RewardFigures(const Outcomes& outcomes) const;
   std::vector<nlohmann::ordered_json> Shown(std::span<const ActivationRow> rows, const Replies& replies) const;
   void CheckRows(std::span<const ActivationRow> rows) const;
   std::vector<float> Reconstruct(const std::vector<std::string>& explanations) const;
 
   PairModel& model_;
   RlOptions options_;
+  std::shared_ptr<Communicator> ranks_;
   Rollout rollout_;
   Scorer scorer_;
   PolicyTrainer policy_;

@@ -12,7 +12,7 @@
 
 namespace nla {
 
-Rollout::Rollout(const PairModel& model, int64_t slots)
+Rollout::Rollout(PairModel& model, int64_t slots)
     : model_(model),
       stop_ids_(model.actor.chat.StopIds(model.actor.tokenizer)),
       engine_(model.actor.decoder, model.actor.tokenizer, {.max_running = slots}) {}
@@ -36,6 +36,7 @@ std::vector<Sample> Rollout::Run(std::span<const float> activations, const Rollo
   const int64_t d = model_.d_model();
   NLA_CHECK(engine_.idle() && options.samples > 0 && static_cast<int64_t>(activations.size()) % d == 0);
   engine_.FlushCache();
+  if (model_.actor.decoder.compute() == at::kFloat) PackBeside(model_.actor.decoder, packed::Format::kFloat);
   std::vector<Sample> samples(static_cast<int64_t>(activations.size()) / d * options.samples);
   const auto count = static_cast<int64_t>(samples.size());
   int64_t started = 0;

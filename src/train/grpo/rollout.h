@@ -25,10 +25,11 @@ struct Sample {
   std::string text;             // without the stop token
 };
 
-// Borrows the model, whose weights may change between calls. Not thread-safe.
+// Borrows the model, whose weights may change between calls: in fp32 each call packs them anew for decoding, adapters
+// merged. Not thread-safe.
 class Rollout {
  public:
-  Rollout(const PairModel& model, int64_t slots);
+  Rollout(PairModel& model, int64_t slots);
 
   // `activations` is [n, d] row-major; sample j of row i at i · samples + j.
   std::vector<Sample> Run(std::span<const float> activations, const RolloutOptions& options);
@@ -36,7 +37,7 @@ class Rollout {
  private:
   EngineRequest RequestFor(std::span<const float> activation, const RolloutOptions& options, int64_t index) const;
 
-  const PairModel& model_;
+  PairModel& model_;
   std::vector<TokenId> stop_ids_;
   Engine engine_;
 };

@@ -16,6 +16,7 @@
 #include "nla/activation_input.h"
 #include "train/batch_source.h"
 #include "train/checkpoint.h"
+#include "train/collectives/rank_share.h"
 #include "train/event_file.h"
 #include "train/grpo/rl_task.h"
 #include "train/grpo/run_page.h"
@@ -65,6 +66,7 @@ struct LoopParts {
   BatchSource& source;
   std::span<const ActivationRow> heldout;  // may be empty
   RlOptions& options;
+  Communicator& ranks;
 };
 
 class RlLoop {
@@ -74,15 +76,16 @@ class RlLoop {
         run_(input.options.out),
         recipe_(DumpYaml(Fields(input.options))),
         state_(Restore()),
-        log_(run_ / "metrics.jsonl", saved_step_),
-        rollout_log_(run_ / "rollouts.jsonl", saved_step_),
-        events_(run_ / kEventsName, saved_step_ + 1),
         rules_(input.options.stop),
         progress_("rl", "steps", input.options.steps) {
+    progress_.StartAt(step());
+    if (!in_.ranks.writes()) return;
+    log_.emplace(run_ / "metrics.jsonl", saved_step_);
+    rollout_log_.emplace(run_ / "rollouts.jsonl", saved_step_);
+    events_.emplace(run_ / kEventsName, saved_step_ + 1);
     WriteFileAtomically(run_ / "recipe.yaml", recipe_);
     for (const ordered_json& line : ReadLines(run_ / "metrics.jsonl")) Observe(line);
     rollouts_ = ReadLines(run_ / "rollouts.jsonl");
-    progress_.StartAt(step());
   }
 
   RlResult Run() {
@@ -90,10 +93,10 @@ class RlLoop {
       Preflight();
       Evaluate();
     }
-    while (step() < in_.options.steps && !OutOfTime() && !rules_.reason()) {
+    while (in_.ranks.Agree(step() < in_.options.steps && !OutOfTime() && !rules_.reason())) {
       Step();
       if (Due(in_.options.eval_every) && step() < in_.options.steps && !rules_.reason()) Evaluate();
-      if (Interrupted()) {
+      if (interrupted_) {
         Save();
         Fail({.what = fmt::format("interrupted after step {}; a checkpoint is saved", step()),
               .mend = "Go on with --resume"});
@@ -112,22 +115,21 @@ class RlLoop {
   }
 
   // Tensors of both optimisers, told apart by a prefix.
-  std::vector<NamedTensor> Tensors() const {
-    std::vector<NamedTensor> tensors = in_.task.actor().State();
-    for (NamedTensor& named : tensors) named.name = "av." + named.name;
-    for (const NamedTensor& named : in_.task.critic().State()) tensors.push_back({"ar." + named.name, named.tensor});
-    return tensors;
+  static std::vector<NamedTensor> Joined(std::vector<NamedTensor> actor, const std::vector<NamedTensor>& critic) {
+    for (NamedTensor& named : actor) named.name = "av." + named.name;
+    for (const NamedTensor& named : critic) actor.push_back({"ar." + named.name, named.tensor});
+    return actor;
   }
 
   // Loads the newest checkpoint, if any.
   RunState Restore() {
-    const std::optional<fs::path> checkpoint = NewestCheckpoint(run_);
+    const std::optional<fs::path> checkpoint = NewestCheckpoint(run_, in_.ranks);
     if (!checkpoint) {
       RunState fresh;
       fresh.began_with = in_.model.began_with;
       return fresh;
     }
-    RunState state = LoadCheckpoint(*checkpoint, Tensors());
+    RunState state = LoadCheckpoint(*checkpoint, Joined(in_.task.actor().State(), in_.task.critic().State()));
     if (state.began_with != in_.model.began_with || state.sides.size() != 2) {
       Fail({.where = (*checkpoint / "state.json").string() + ": began_with",
             .what = "the run began with another pair, which is its reference policy",
@@ -146,7 +148,7 @@ class RlLoop {
   }
 
   void Preflight() {
-    if (!in_.options.preflight) return;
+    if (!in_.options.preflight || !in_.ranks.writes()) return;
     const DataCursor begin = in_.source.cursor();
     const std::vector<ActivationRow> rows = in_.source.Next(kPreflightRows);
     in_.source.Seek(begin);
@@ -160,7 +162,10 @@ class RlLoop {
     const Clock::time_point begin = Clock::now();
     const std::vector<ActivationRow> rows = in_.source.Next(in_.options.prompts);
     const RlStep result = in_.task.Step(rows, step() + 1);
-    const double seconds = SecondsSince(begin);
+    const double seconds = in_.ranks.Agree(SecondsSince(begin));
+    double interrupted = Interrupted() ? 1 : 0;
+    in_.ranks.Sum({&interrupted, 1});
+    interrupted_ = interrupted > 0;
     ++state_.counters.step;
     state_.counters.updates += result.skipped ? 0 : 1;
     state_.counters.skipped += result.skipped ? 1 : 0;
@@ -180,6 +185,7 @@ class RlLoop {
     line["samples_per_second"] = replies / seconds;
     line["tokens_per_second"] = static_cast<double>(result.tokens) / seconds;
     line["seconds"] = state_.seconds;
+    if (!in_.ranks.writes()) return;
     Record(line);
     if (Due(in_.options.rollouts_every)) RecordRollouts(result.rollouts);
     last_reward_ = line["reward"].get<double>();
@@ -189,8 +195,8 @@ class RlLoop {
 
   // What the log will read back is what is looked at now: a resumed run sees the same.
   void Record(const ordered_json& line) {
-    log_.Append(line);
-    events_.Append(line);
+    log_->Append(line);
+    events_->Append(line);
     Observe(ordered_json::parse(line.dump()));
   }
 
@@ -215,13 +221,13 @@ class RlLoop {
     for (const ordered_json& rollout : rollouts) {
       ordered_json line = {{"kind", "rollout"}, {"step", step()}};
       line.update(rollout);
-      rollout_log_.Append(line);
+      rollout_log_->Append(line);
       rollouts_.push_back(std::move(line));
     }
   }
 
   void Evaluate() {
-    if (in_.heldout.empty()) return;
+    if (in_.heldout.empty() || !in_.ranks.writes()) return;
     ordered_json line = {{"kind", "eval"}, {"step", step()}};
     line.update(in_.task.Evaluate(in_.heldout));
     Record(line);
@@ -251,23 +257,26 @@ class RlLoop {
   }
 
   void Save() {
-    // What the checkpoint counts as done must be on disk before it.
-    log_.Sync();
-    rollout_log_.Sync();
-    SaveCheckpoint(run_, state_, Tensors(), recipe_);
+    const std::vector<NamedTensor> tensors = Joined(in_.task.actor().WholeState(), in_.task.critic().WholeState());
+    if (in_.ranks.writes()) {
+      // What the checkpoint counts as done must be on disk before it.
+      log_->Sync();
+      rollout_log_->Sync();
+      SaveCheckpoint(run_, state_, tensors, recipe_);
+    }
     saved_step_ = step();
   }
 
   RlResult End() {
     // A run that was killed while it finished has the line already.
-    if (log_.last_eval_step() != step()) Evaluate();
+    if (log_ && log_->last_eval_step() != step()) Evaluate();
     if (saved_step_ != step()) Save();
     const std::string stopped_by = rules_.reason() ? *rules_.reason() : step() >= in_.options.steps ? "steps" : "time";
     if (rules_.reason()) spdlog::warn("stopped after step {} by a rule: {}", step(), stopped_by);
-    WritePair(kFinalName);
-    WritePage(fmt::format("Ended after step {} of {} by {}.", step(), in_.options.steps, stopped_by));
+    if (in_.ranks.writes()) WriteEnd(stopped_by);
     return {.steps = step(),
             .rows = state_.rows,
+            .replies = state_.rows * in_.options.samples,
             .skipped_steps = state_.counters.skipped,
             .seconds = state_.seconds,
             .last_reward = last_reward_,
@@ -278,13 +287,18 @@ class RlLoop {
             .pair = run_ / kFinalName};
   }
 
+  void WriteEnd(const std::string& stopped_by) {
+    WritePair(kFinalName);
+    WritePage(fmt::format("Ended after step {} of {} by {}.", step(), in_.options.steps, stopped_by));
+  }
+
   const LoopParts& in_;
   fs::path run_;
   std::string recipe_;
   int64_t saved_step_ = -1;  // of the newest checkpoint; -1 without one
   RunState state_;
-  MetricsLog log_, rollout_log_;
-  EventFile events_;
+  std::optional<MetricsLog> log_, rollout_log_;  // of the rank that writes
+  std::optional<EventFile> events_;              // likewise
   StopRules rules_;
   Progress progress_;
   std::vector<ordered_json> metrics_, rollouts_;  // what the logs hold
@@ -294,6 +308,7 @@ class RlLoop {
   double best_fve_ = 0;
   std::string headline_;
   double last_reward_ = 0;
+  bool interrupted_ = false;  // on any rank
 };
 
 // Whether the rows are raw activations of the pair's layer, as far as the file tells.
@@ -311,10 +326,14 @@ RlResult TrainRl(RlOptions options, StartMode mode) {
   CheckOptions(options);
   // "auto" is settled first: the recipe on disk says what was done, and a resumed run must do the same.
   options.dtype = NameOfDType(ChooseDType(options.dtype));
-  CheckRunDirectory(options.out, mode);
-  if (mode == StartMode::kResume) {
-    RlOptions before;
-    CheckSameRecipe(options.out, {Fields(options), Fields(before)}, kRlMayChange);
+  const std::shared_ptr<Communicator> ranks = JoinedProcesses();
+  CheckShares("prompts", options.prompts, *ranks);
+  if (ranks->writes()) {
+    CheckRunDirectory(options.out, mode);
+    if (mode == StartMode::kResume) {
+      RlOptions before;
+      CheckSameRecipe(options.out, {Fields(options), Fields(before)}, kRlMayChange);
+    }
   }
   PairModel model = LoadPairModel(options);
   CheckHeldOut(options, model);
@@ -322,11 +341,13 @@ RlResult TrainRl(RlOptions options, StartMode mode) {
   const std::vector<ActivationRow> heldout = HeldOutRows(options.dataset, options.heldout, rule, options.eval_rows);
   BatchSource source(options.dataset, rule);
   RlTask task(model, options);
-  PrepareRunDirectory(options.out, mode);
+  if (ranks->writes()) PrepareRunDirectory(options.out, mode);
   spdlog::info("{} rows an epoch, {} steps of {} × {} replies, {} and {} trained tensors, {}", source.rows_per_epoch(),
                options.steps, options.prompts, options.samples, task.actor().trainables().size(),
                task.critic().trainables().size(), options.dtype);
-  return RlLoop({.model = model, .task = task, .source = source, .heldout = heldout, .options = options}).Run();
+  const LoopParts parts{
+      .model = model, .task = task, .source = source, .heldout = heldout, .options = options, .ranks = *ranks};
+  return RlLoop(parts).Run();
 }
 
 }  // namespace nla

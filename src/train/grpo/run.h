@@ -13,7 +13,8 @@ namespace nla {
 
 struct RlResult {
   int64_t steps = 0;
-  int64_t rows = 0;  // activations trained on
+  int64_t rows = 0;     // activations trained on
+  int64_t replies = 0;  // to them
   int64_t skipped_steps = 0;
   double seconds = 0;                 // of training
   double last_reward = 0;             // mean of the last step taken in this call

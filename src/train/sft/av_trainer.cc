@@ -82,6 +82,7 @@ BatchLoss AvTrainer::Accumulate(std::span<const AvExample> examples) {
   const Inputs inputs = InputsOf(examples);
   BatchLoss batch;
   batch.rows = static_cast<int64_t>(examples.size());
+  batch.weight = static_cast<double>(inputs.targets);
   for (const IdSequence& sequence : inputs.sequences) batch.tokens += static_cast<int64_t>(sequence.size()) + 1;
   at::Tensor total = at::zeros({}, at::kDouble);
   for (const std::vector<size_t>& chosen : MicroBatches(inputs.sequences, inputs.prefix, options_.micro_rows)) {
@@ -96,7 +97,7 @@ BatchLoss AvTrainer::Accumulate(std::span<const AvExample> examples) {
 
 TrainStep AvTrainer::Step(std::span<const AvExample> examples) {
   const BatchLoss batch = Accumulate(examples);
-  return {batch, optimizer_.Step()};
+  return {batch, optimizer_.Step(batch.weight)};
 }
 
 double AvTrainer::Evaluate(std::span<const AvExample> examples) const {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/fail.h"
@@ -11,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "train/collectives/rank_share.h"
 #include "train/event_file.h"
 #include "train/metrics_log.h"
 
@@ -20,13 +22,12 @@ namespace {
 class SftLoop {
  public:
   explicit SftLoop(const LoopInput& input)
-      : in_(input),
-        run_(input.options.out),
-        state_(Restore()),
-        log_(run_ / "metrics.jsonl", saved_step_),
-        events_(run_ / kEventsName, saved_step_ + 1),
-        progress_("train", "steps", input.total_steps) {
-    WriteFileAtomically(run_ / "recipe.yaml", in_.recipe);
+      : in_(input), run_(input.options.out), state_(Restore()), progress_("train", "steps", input.total_steps) {
+    if (in_.ranks.writes()) {
+      log_.emplace(run_ / "metrics.jsonl", saved_step_);
+      events_.emplace(run_ / kEventsName, saved_step_ + 1);
+      WriteFileAtomically(run_ / "recipe.yaml", in_.recipe);
+    }
     progress_.StartAt(state_.counters.step);
   }
 
@@ -36,7 +37,7 @@ class SftLoop {
       Step();
       const int64_t step = state_.counters.step;
       if (Due(in_.options.eval_every, step) && step < in_.total_steps) Evaluate();
-      if (Interrupted()) {
+      if (interrupted_) {
         Save();
         Fail({.what = fmt::format("interrupted after step {}; a checkpoint is saved", step),
               .mend = "Go on with --resume"});
@@ -55,7 +56,7 @@ class SftLoop {
 
   // Loads the newest checkpoint, if any.
   RunState Restore() {
-    const std::optional<fs::path> checkpoint = NewestCheckpoint(run_);
+    const std::optional<fs::path> checkpoint = NewestCheckpoint(run_, in_.ranks);
     if (!checkpoint) return {};
     RunState state = LoadCheckpoint(*checkpoint, in_.task.optimizer().State());
     in_.task.optimizer().StateChanged();
@@ -69,8 +70,9 @@ class SftLoop {
   void Step() {
     const Clock::time_point begin = Clock::now();
     const std::vector<ActivationRow> rows = in_.source.Next(in_.options.batch_size);
-    const TrainStep step = in_.task.Step(rows);
-    const double seconds = SecondsSince(begin);
+    TrainStep step = in_.task.Step(RankShare(std::span(std::as_const(rows)), in_.ranks));
+    MergeRanks(step.batch);
+    const double seconds = in_.ranks.Agree(SecondsSince(begin));
     state_.counters = in_.task.optimizer().counters();
     state_.cursor = in_.source.cursor();
     state_.rows += step.batch.rows;
@@ -101,26 +103,43 @@ class SftLoop {
     window_seconds_ = 0;
   }
 
+  // The batch of all ranks, from this one's share of it.
+  void MergeRanks(BatchLoss& batch) {
+    std::vector<double> sums = {batch.loss * batch.weight, batch.weight, static_cast<double>(batch.rows),
+                                static_cast<double>(batch.tokens), Interrupted() ? 1.0 : 0.0};
+    in_.ranks.Sum(sums);
+    interrupted_ = sums[4] > 0;
+    if (in_.ranks.size() == 1) return;
+    batch = {.loss = sums[0] / sums[1],
+             .weight = sums[1],
+             .rows = static_cast<int64_t>(sums[2]),
+             .tokens = static_cast<int64_t>(sums[3])};
+  }
+
   void Evaluate() {
-    if (in_.heldout.empty()) return;
+    if (in_.heldout.empty() || !in_.ranks.writes()) return;
     evaluation_ = in_.task.Evaluate(in_.heldout);
     nlohmann::ordered_json line = {{"kind", "eval"}, {"step", state_.counters.step}};
     line.update(evaluation_);
     // A run that was killed while it finished has the line already.
-    if (log_.last_eval_step() != state_.counters.step) Record(line);
+    if (log_->last_eval_step() != state_.counters.step) Record(line);
     headline_ = ", " + in_.task.Headline(evaluation_);
     spdlog::info("step {}: held out: {}", state_.counters.step, in_.task.Headline(evaluation_));
   }
 
   void Record(const nlohmann::ordered_json& line) {
-    log_.Append(line);
-    events_.Append(line);
+    if (!in_.ranks.writes()) return;
+    log_->Append(line);
+    events_->Append(line);
   }
 
   void Save() {
-    // What the checkpoint counts as done must be on disk before it.
-    log_.Sync();
-    SaveCheckpoint(run_, state_, in_.task.optimizer().State(), in_.recipe);
+    const std::vector<NamedTensor> tensors = in_.task.optimizer().WholeState();
+    if (in_.ranks.writes()) {
+      // What the checkpoint counts as done must be on disk before it.
+      log_->Sync();
+      SaveCheckpoint(run_, state_, tensors, in_.recipe);
+    }
     saved_step_ = state_.counters.step;
   }
 
@@ -128,10 +147,12 @@ class SftLoop {
     Evaluate();
     if (saved_step_ != state_.counters.step) Save();
     const fs::path model = run_ / kFinalName;
-    AtomicDirectory directory(model, true);
-    in_.task.WriteModel(directory.temporary_path(), evaluation_);
-    WriteFileAtomically(directory.temporary_path() / "recipe.yaml", in_.recipe);
-    directory.Commit();
+    if (in_.ranks.writes()) {
+      AtomicDirectory directory(model, true);
+      in_.task.WriteModel(directory.temporary_path(), evaluation_);
+      WriteFileAtomically(directory.temporary_path() / "recipe.yaml", in_.recipe);
+      directory.Commit();
+    }
     return {.steps = state_.counters.step,
             .rows = state_.rows,
             .skipped_steps = state_.counters.skipped,
@@ -146,12 +167,13 @@ class SftLoop {
   fs::path run_;
   int64_t saved_step_ = -1;  // of the newest checkpoint; -1 without one
   RunState state_;
-  MetricsLog log_;
-  EventFile events_;
+  std::optional<MetricsLog> log_;    // of the rank that writes
+  std::optional<EventFile> events_;  // likewise
   Progress progress_;
   nlohmann::ordered_json evaluation_;
   std::string headline_;
   double last_loss_ = 0;
+  bool interrupted_ = false;  // on any rank
   // Since the last line of metrics.jsonl.
   int64_t window_rows_ = 0, window_tokens_ = 0;
   double window_seconds_ = 0;

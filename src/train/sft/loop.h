@@ -7,6 +7,7 @@
 #include <string>
 
 #include "train/batch_source.h"
+#include "train/collectives/communicator.h"
 #include "train/options.h"
 #include "train/run_directory.h"
 #include "train/sft/task.h"
@@ -31,6 +32,7 @@ struct LoopInput {
   const TrainOptions& options;
   std::string recipe;  // the dump that is stored beside the output
   int64_t total_steps = 0;
+  Communicator& ranks;
 };
 
 // Continues from the newest sound checkpoint when there is one. Ctrl-C saves a checkpoint and then fails with a message

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "model/tensor_io.h"
+#include "train/collectives/rank_share.h"
 
 namespace nla {
 namespace {
@@ -16,12 +17,16 @@ constexpr std::string_view kMayChange[] = {"out",        "steps",     "epochs", 
 template <typename Task, typename Options>
 LoopResult Train(Options& options, StartMode mode, Role role) {
   TrainOptions& train = options.train;
+  const std::shared_ptr<Communicator> ranks = JoinedProcesses();
+  CheckShares("batch_size", train.batch_size, *ranks);
   // "auto" is settled first: the recipe on disk says what was done, and a resumed run must do the same.
   train.dtype = NameOfDType(ChooseDType(train.dtype));
-  CheckRunDirectory(train.out, mode);
-  if (mode == StartMode::kResume) {
-    Options before;
-    CheckSameRecipe(train.out, {Fields(options), Fields(before)}, kMayChange);
+  if (ranks->writes()) {
+    CheckRunDirectory(train.out, mode);
+    if (mode == StartMode::kResume) {
+      Options before;
+      CheckSameRecipe(train.out, {Fields(options), Fields(before)}, kMayChange);
+    }
   }
   RoleModel model = LoadRoleModel(train, role);
   const HeldOutRule rule{.fraction = train.heldout.empty() ? train.heldout_fraction : 0, .seed = train.seed};
@@ -29,7 +34,7 @@ LoopResult Train(Options& options, StartMode mode, Role role) {
   BatchSource source(train.dataset, rule);
   const int64_t total_steps = TotalSteps(train, source.rows_per_epoch());
   Task task(model, options, total_steps);
-  PrepareRunDirectory(train.out, mode);
+  if (ranks->writes()) PrepareRunDirectory(train.out, mode);
   spdlog::info("{} rows an epoch, {} steps of {}, {} trained tensors, {}", source.rows_per_epoch(), total_steps,
                train.batch_size, task.optimizer().trainables().size(), train.dtype);
   return RunLoop({.task = task,
@@ -37,7 +42,8 @@ LoopResult Train(Options& options, StartMode mode, Role role) {
                   .heldout = heldout,
                   .options = train,
                   .recipe = DumpYaml(Fields(options)),
-                  .total_steps = total_steps});
+                  .total_steps = total_steps,
+                  .ranks = *ranks});
 }
 
 }  // namespace
