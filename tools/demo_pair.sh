@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Trains the demo pair from nothing: corpora, activations, labels, both trainings, the pair's folder and its report card.
+# Trains the demo pair from nothing: makes its corpus, then runs the stages of recipes/demo.yaml.
 # Every stage is skipped when its output is there, so a stopped run goes on where it was.
-# NLA_PROGRAM names another nla binary than build/release/nla; DATA and RUNS move the work folders; OUT the result.
+# NLA_PROGRAM names another nla binary than build/release/nla.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 nla=${NLA_PROGRAM:-build/release/nla}
-data=${DATA:-.cache/demo}
+data=.cache/demo
 corpora=.cache/corpora
-runs=${RUNS:-runs/demo}
-out=${OUT:-demo/pair}
-layer=20
 mkdir -p "$data"
 
 model=$(NLA_PROGRAM=$nla tools/base_model.sh)
@@ -40,45 +37,9 @@ if [[ ! -f $data/corpus.jsonl ]]; then
   mv "$data/corpus.jsonl.part" "$data/corpus.jsonl"
 fi
 
-# The first 140 documents are held out; no row of theirs is trained on.
-extract=(extract --model "$model" --corpus "$data/corpus.jsonl" --corpus-name demo --layer $layer --min-position 3 --seed 1)
-"$nla" "${extract[@]}" --out "$data/heldout_base.parquet" --corpus-length 140 --positions-per-doc 4
-"$nla" "${extract[@]}" --out "$data/base.parquet" --corpus-start 140 --positions-per-doc 8
-"$nla" split --input "$data/base.parquet" --out-dir "$data" --av 0.46 --ar 0.46 --rl 0.08 --seed 1
-
-label() { "$nla" label --model "$model" --input "$1" --out "$2"; }
-label "$data/heldout_base.parquet" "$data/heldout.parquet"
-label "$data/av_sft_raw.parquet" "$data/av_sft_explained.parquet"
-label "$data/ar_sft_raw.parquet" "$data/ar_sft_explained.parquet"
-
-build() { "$nla" build --model "$model" --actor-template demo/actor_template.txt --stage "$1" --input "$2" --out "$3"; }
-build av_sft "$data/heldout.parquet" "$data/heldout_av.parquet"
-build ar_sft "$data/heldout.parquet" "$data/heldout_ar.parquet"
-build av_sft "$data/av_sft_explained.parquet" "$data/av_sft_ordered.parquet"
-build ar_sft "$data/ar_sft_explained.parquet" "$data/ar_sft_ordered.parquet"
-"$nla" shuffle --input "$data/av_sft_ordered.parquet" --out "$data/av_sft.parquet" --seed 1
-"$nla" shuffle --input "$data/ar_sft_ordered.parquet" --out "$data/ar_sft.parquet" --seed 1
-# Rows that neither side was trained on, for `nla train rl recipes/demo.yaml`.
-build rl "$data/rl_raw.parquet" "$data/rl_ordered.parquet"
-"$nla" shuffle --input "$data/rl_ordered.parquet" --out "$data/rl.parquet" --seed 1
-
-# train ROLE RUN [--set …]: one run of the recipe's section, taken up again where it stopped.
-train() {
-  local role=$1 run=$2
-  shift 2
-  [[ -d $runs/$run/final ]] && return
-  local resume=()
-  [[ -d $runs/$run ]] && resume=(--resume)
-  "$nla" train "$role" recipes/demo.yaml --set "train_$role.out=$runs/$run" "$@" "${resume[@]}"
-}
-train av av
-train ar ar_first
-# A second round of the reconstructor, warm from the first.
-train ar ar --set "train_ar.init=$runs/ar_first/final" --set train_ar.lr=1.0e-3 --set train_ar.steps=560
-
-"$nla" pair --av "$runs/av/final" --ar "$runs/ar/final" --base "$model" --dataset "$data/heldout.parquet" --out "$out" --replace
+# From the corpus to the pair and its report card: the recipe's stages.
+"$nla" pipeline recipes/demo.yaml --set "pipeline.model=$model"
 cp "$data/heldout.parquet" "$data/heldout.parquet.nla_meta.yaml" demo/
-cat "$runs/ar_first/metrics.jsonl" "$runs/ar/metrics.jsonl" >demo/metrics_ar.jsonl
-cp "$runs/av/metrics.jsonl" demo/metrics_av.jsonl
-"$nla" report --pair "$out" --dataset demo/heldout.parquet --html demo/report.html --json >demo/report.json
-"$nla" report --pair "$out" --dataset demo/heldout.parquet
+cat runs/demo/ar_first/metrics.jsonl runs/demo/ar/metrics.jsonl >demo/metrics_ar.jsonl
+cp runs/demo/av/metrics.jsonl demo/metrics_av.jsonl
+"$nla" report --pair demo/pair --dataset demo/heldout.parquet --json >demo/report.json

@@ -23,14 +23,15 @@ std::string Count(double count) {
                                                               : fmt::format("{:.1f}", count);
 }
 
-std::string Duration(double seconds) {
+}  // namespace
+
+std::string DurationText(double seconds) {
   const auto whole = std::llround(seconds);
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  if (whole < 48 * 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  return fmt::format("{}d{:02}h", whole / 86400, whole / 3600 % 24);
 }
-
-}  // namespace
 
 Progress::Progress(std::string label, std::string unit, int64_t total)
     : label_(std::move(label)),
@@ -68,8 +69,8 @@ void Progress::Update(int64_t done, const std::string& note) {
   if (total_ > 0) line += "/" + Count(static_cast<double>(total_));
   line += fmt::format(" {}, {}/s", unit_, Count(rate()));
   if (total_ > 0 && rate() > 0) {
-    line += last ? ", took " + Duration(seconds())
-                 : ", " + Duration(static_cast<double>(total_ - done_) / rate()) + " left";
+    line += last ? ", took " + DurationText(seconds())
+                 : ", " + DurationText(static_cast<double>(total_ - done_) / rate()) + " left";
   }
   if (!note.empty()) line += ", " + note;
 

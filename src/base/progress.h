@@ -9,6 +9,9 @@
 
 namespace nla {
 
+// "12s", "3m05s", "4h53m", "6d20h".
+std::string DurationText(double seconds);
+
 class Progress {
  public:
   // `unit` is plural ("tokens"); total 0 means unknown.

@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/subprocess.h"
 #include "cli/bench_engine.h"
 #include "cli/bench_load.h"
 #include "cli/bench_rows.h"

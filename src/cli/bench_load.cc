@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/fail.h"
+#include "base/subprocess.h"
 #include "cli/bench_rows.h"
 #include "cli/model_options.h"
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 
 #include "base/fail.h"
@@ -37,8 +36,6 @@ void AddPeerOptions(Command command, int64_t& rounds, std::string& python, std::
   command.AddOption("--python", python, "interpreter with the peer's packages").ShowDefault();
   command.AddOption("--peers", peers, "folder of the peer scripts").ShowDefault();
 }
-
-std::string ThisProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
 BenchRun RunBenchCommand(const std::vector<std::string>& command) {
   const ProcessResult result = RunProcess(command);

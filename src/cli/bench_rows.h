@@ -21,8 +21,6 @@ double Median(std::vector<double> values);
 // --rounds, --python and --peers, which every comparison with a Python script has.
 void AddPeerOptions(Command command, int64_t& rounds, std::string& python, std::string& peers);
 
-std::string ThisProgram();
-
 // The JSON document that a command prints, which must succeed, and what the process took.
 struct BenchRun {
   nlohmann::ordered_json document;

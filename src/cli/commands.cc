@@ -27,6 +27,7 @@ const std::vector<CommandGroup>& CommandGroups() {
        {
            AddPrepareAr,
            AddTrain,
+           AddPipeline,
            AddPair,
            AddMerge,
            AddCard,

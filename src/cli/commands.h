@@ -33,6 +33,7 @@ void AddShuffleActivations(Command root, CommonOptions& common);
 void AddSplit(Command root, CommonOptions& common);
 void AddTokenize(Command root, CommonOptions& common);
 void AddTrain(Command root, CommonOptions& common);
+void AddPipeline(Command root, CommonOptions& common);
 void AddVerbalize(Command root, CommonOptions& common);
 
 // A heading of `nla --help` and the commands under it, in the order shown.

@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "train/checkpoint.h"
 
 namespace nla {
@@ -28,9 +29,7 @@ void CheckRunDirectory(const fs::path& run, StartMode mode) {
                .what = fs::exists(run / kFinalName) ? "holds a finished run" : "holds an unfinished run",
                .mend = "Go on with --resume, start over with --replace, or name another out"});
   }
-  if (mode == StartMode::kResume && !has_run) {
-    FailUsage({.where = run.string(), .what = "there is no run to resume", .mend = "Leave out --resume"});
-  }
+  if (mode == StartMode::kResume && !has_run) spdlog::info("{} holds no run yet: one begins", run.string());
 }
 
 void PrepareRunDirectory(const fs::path& run, StartMode mode) {

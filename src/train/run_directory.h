@@ -18,7 +18,7 @@ inline constexpr const char* kFinalName = "final";
 inline constexpr const char* kBestName = "best";
 inline constexpr const char* kEventsName = "tensorboard";
 
-// Refuses a directory with an earlier run for kFresh, and one without for kResume. To be called before anything long.
+// Refuses a directory with an earlier run for kFresh. To be called before anything long.
 void CheckRunDirectory(const std::filesystem::path& run, StartMode mode);
 // Makes the directory; for kReplace the earlier run is removed. To be called when the inputs have proved sound.
 void PrepareRunDirectory(const std::filesystem::path& run, StartMode mode);
