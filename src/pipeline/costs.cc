@@ -121,8 +121,8 @@ StageCost RlCost(const RlOptions& options, const PipelineRecipe& recipe, const M
   bytes += actor.state_bytes(element) + critic.state_bytes(element);
   const int64_t longest = kPromptTokens + options.max_new_tokens;
   const double cache = static_cast<double>(options.slots * longest * 2 * spec.n_kv_heads * spec.d_head * spec.n_blocks);
-  const double writing = weights + cache * element;  // the weights once more, packed
-  bytes += std::max(writing, PassBytes(actor.size, options.micro_rows, element));
+  // While it writes: the weights once more, packed. What a part of the step frees is kept for the next step's.
+  bytes += weights + cache * element + PassBytes(actor.size, options.micro_rows, element);
   StageCost cost{.memory_bytes = bytes, .seconds = {}};
   if (recipe.options.explanation_tokens > 0) {
     const auto replies = static_cast<double>(options.steps * options.prompts * options.samples);
