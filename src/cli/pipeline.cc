@@ -1,5 +1,5 @@
-// `nla pipeline`: the stages of a recipe one after another, each a command of this program in a process of its own, so that
-// what one held is free for the next.
+// `nla pipeline`: the stages of a recipe one after another, each a command of this program in a process of its own, so
+// that what one held is free for the next.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -52,7 +52,8 @@ bool Fits(const PlannedStage& planned, const Machine& machine) {
 
 // Everything is checked before the first stage runs for hours.
 Plan MakePlan(const PipelineArguments& arguments, const CommonOptions& common) {
-  Plan plan{.recipe = ReadPipelineRecipe(arguments.recipe, arguments.assignments), .spec = {}, .machine = {}, .stages = {}};
+  Plan plan{
+      .recipe = ReadPipelineRecipe(arguments.recipe, arguments.assignments), .spec = {}, .machine = {}, .stages = {}};
   CheckField("pipeline.layer", plan.recipe.options.layer >= 0, plan.recipe.options.layer, "a block number");
   plan.spec = SpecOf(plan.recipe);
   if (plan.recipe.options.layer >= plan.spec.n_blocks) {
@@ -81,7 +82,8 @@ Plan MakePlan(const PipelineArguments& arguments, const CommonOptions& common) {
 ordered_json Document(const Plan& plan) {
   ordered_json stages = ordered_json::array();
   for (const PlannedStage& planned : plan.stages) {
-    ordered_json stage = {{"name", planned.stage.name}, {"command", planned.command()}, {"fits", Fits(planned, plan.machine)}};
+    ordered_json stage = {
+        {"name", planned.stage.name}, {"command", planned.command()}, {"fits", Fits(planned, plan.machine)}};
     if (planned.cost.memory_bytes) stage["memory_bytes"] = *planned.cost.memory_bytes;
     if (planned.cost.seconds) stage["seconds"] = *planned.cost.seconds;
     stages.push_back(std::move(stage));
@@ -103,7 +105,8 @@ void Show(const Plan& plan) {
     const PlannedStage& planned = plan.stages[i];
     const StageCost& cost = planned.cost;
     fmt::print("{:>2}  {:<16} {:>12} {:>10}{}\n    {}\n", i + 1, planned.stage.name,
-               cost.memory_bytes ? Gigabytes(*cost.memory_bytes) : "-", cost.seconds ? DurationText(*cost.seconds) : "-",
+               cost.memory_bytes ? Gigabytes(*cost.memory_bytes) : "-",
+               cost.seconds ? DurationText(*cost.seconds) : "-",
                Fits(planned, plan.machine) ? "" : "   more than this machine has", planned.command());
   }
 }
@@ -168,15 +171,17 @@ void AddPipeline(Command root, CommonOptions& common) {
   command.AddOption("--from", arguments->from, "first stage to run; left out: the recipe's first").TypeName("STAGE");
   command.AddOption("--to", arguments->to, "last stage to run; left out: the recipe's last").TypeName("STAGE");
   command.AddOption("--set", arguments->assignments, "change a field: train_rl.steps=100").TypeName("KEY=VALUE");
-  command.AddFlag("--dry-run", arguments->dry_run,
-                  "check everything, show what each stage would hold in memory and how long it would take, run nothing");
+  command.AddFlag(
+      "--dry-run", arguments->dry_run,
+      "check everything, show what each stage would hold in memory and how long it would take, run nothing");
   command.AddOption("--memory", arguments->memory, "memory to reckon with instead of this machine's")
       .ByteSize()
       .TypeName("SIZE");
   command.AddFlag("--force", arguments->force, "run stages that seem to need more memory than there is");
   PipelineOptions options;
   command.AddToFooter(
-      "A stage is a command line (NAME: COMMAND), or a training of the recipe by its section's name. Stages whose work is\n"
+      "A stage is a command line (NAME: COMMAND), or a training of the recipe by its section's name. Stages whose work "
+      "is\n"
       "done end at once, an unfinished training goes on: run the same command again after a stop.\n\n"
       "Fields of pipeline (default), whose names in braces stand for their values in commands:\n" +
       HelpText(Fields(options)));

@@ -100,6 +100,7 @@ RemoteReply Unusable(std::string why) {
 void DropStopToken(std::span<const TokenId> stop_ids, RemoteReply& reply) {
   if (reply.finish != FinishReason::kStop || reply.ids.empty()) return;
   if (std::find(stop_ids.begin(), stop_ids.end(), reply.ids.back()) == stop_ids.end()) return;
+  reply.stop_token = {reply.ids.back(), reply.logprobs.back()};
   reply.ids.pop_back();
   reply.logprobs.pop_back();
 }
@@ -134,6 +135,8 @@ RemoteReply GenerateReply(const Json& whole, std::span<const TokenId> stop_ids) 
   }
   RemoteReply reply;
   reply.finish = type == "stop" ? FinishReason::kStop : FinishReason::kLength;
+  const auto version = meta.find("weight_version");
+  if (version != meta.end() && version->is_string()) reply.weight_version = version->get<std::string>();
   for (const Json& token : meta.at("output_token_logprobs")) {
     reply.logprobs.push_back(token.at(0).get<double>());
     reply.ids.push_back(token.at(1).get<TokenId>());

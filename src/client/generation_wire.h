@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/request.h"
@@ -40,6 +42,9 @@ std::string CompletionBody(const RemoteRequest& request, const std::string& mode
 struct RemoteReply {
   std::vector<TokenId> ids;      // without the stop token
   std::vector<double> logprobs;  // one for each id, as the server counts them
+  // The stop token that ended the reply, and its logprob; a stop by other means has none.
+  std::optional<std::pair<TokenId, double>> stop_token = {};
+  std::string weight_version = {};  // of the weights that wrote it, where the server says so
   FinishReason finish = FinishReason::kLength;
   // Why the reply must not be used although the server gave it: it was aborted, or retracted while it ran, or its
   // logprobs are not those of all its tokens. Empty: it may.

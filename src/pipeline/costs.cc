@@ -22,13 +22,13 @@
 namespace nla {
 namespace {
 
-constexpr double kProgramBytes = 0.4e9;     // libraries and buffers that do not depend on the model
-constexpr double kReached = 0.6;            // share of the matrix products' speed that whole passes reach
-constexpr int64_t kPromptTokens = 45;       // of the verbalizer, around the explanation
-constexpr int64_t kCriticTokens = 10;       // of the reconstructor, around the explanation
-constexpr int64_t kExtractionRows = 2048;   // of a forward pass, unless it is told otherwise
-constexpr int64_t kScoredRows = 128;        // rows of logits at a time
-constexpr double kForward = 2;              // multiplications and additions a weight and token
+constexpr double kProgramBytes = 0.4e9;    // libraries and buffers that do not depend on the model
+constexpr double kReached = 0.6;           // share of the matrix products' speed that whole passes reach
+constexpr int64_t kPromptTokens = 45;      // of the verbalizer, around the explanation
+constexpr int64_t kCriticTokens = 10;      // of the reconstructor, around the explanation
+constexpr int64_t kExtractionRows = 2048;  // of a forward pass, unless it is told otherwise
+constexpr int64_t kScoredRows = 128;       // rows of logits at a time
+constexpr double kForward = 2;             // multiplications and additions a weight and token
 constexpr double kWithAdapterGradients = 4;
 constexpr double kWithWeightGradients = 6;
 
@@ -44,7 +44,8 @@ struct Size {
 
   double parameters() const {
     double sum = 0;
-    for (const TensorFacts& tensor : TensorsOf(spec, blocks, with_head)) sum += static_cast<double>(Elements(tensor.shape));
+    for (const TensorFacts& tensor : TensorsOf(spec, blocks, with_head))
+      sum += static_cast<double>(Elements(tensor.shape));
     return sum;
   }
   // Weights that every token is multiplied by.
@@ -127,7 +128,8 @@ StageCost RlCost(const RlOptions& options, const PipelineRecipe& recipe, const M
   if (recipe.options.explanation_tokens > 0) {
     const auto replies = static_cast<double>(options.steps * options.prompts * options.samples);
     const auto tokens = static_cast<double>(std::min(recipe.options.explanation_tokens, options.max_new_tokens));
-    const double passes = kForward + static_cast<double>(options.epochs) * actor.gradient_work() + (reference ? kForward : 0);
+    const double passes =
+        kForward + static_cast<double>(options.epochs) * actor.gradient_work() + (reference ? kForward : 0);
     const double work = actor.size.multiplied() * passes * tokens +
                         critic.size.multiplied() * critic.gradient_work() * (tokens + kCriticTokens);
     cost.seconds = replies * work / (machine.flops * kReached);
@@ -145,12 +147,15 @@ int64_t DocumentsOf(const Stage& stage, int64_t all) {
   return error == std::errc() && count > 0 ? count : all;
 }
 
-StageCost ExtractionCost(const Stage& stage, const PipelineRecipe& recipe, const ModelSpec& spec, const Machine& machine) {
+StageCost ExtractionCost(const Stage& stage, const PipelineRecipe& recipe, const ModelSpec& spec,
+                         const Machine& machine) {
   const Size size{spec, recipe.options.layer + 1, false};
   const double element = BytesOf(machine.compute);
   StageCost cost;
-  cost.memory_bytes = kProgramBytes + size.parameters() * element + PassBytes({spec, 1, false}, kExtractionRows, element);
-  const auto tokens = static_cast<double>(DocumentsOf(stage, recipe.options.documents) * recipe.options.tokens_per_document);
+  cost.memory_bytes =
+      kProgramBytes + size.parameters() * element + PassBytes({spec, 1, false}, kExtractionRows, element);
+  const auto tokens =
+      static_cast<double>(DocumentsOf(stage, recipe.options.documents) * recipe.options.tokens_per_document);
   if (tokens > 0) cost.seconds = tokens * size.multiplied() * kForward / (machine.flops * kReached);
   return cost;
 }

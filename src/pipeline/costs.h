@@ -12,8 +12,8 @@
 namespace nla {
 
 struct Machine {
-  double memory_bytes = 0;       // what a process may take
-  double flops = 0;              // multiplications and additions a second in matrix products of `compute`
+  double memory_bytes = 0;  // what a process may take
+  double flops = 0;         // multiplications and additions a second in matrix products of `compute`
   at::ScalarType compute = at::kFloat;
 
   // Of this machine: its memory, or less where the process's group has a limit; a second of matrix products.

@@ -80,8 +80,8 @@ std::vector<std::string> OwnAssignments(const std::vector<std::string>& assignme
       own.push_back(assignment);
       continue;
     }
-    const bool training = std::any_of(kTrainings.begin(), kTrainings.end(),
-                                      [&](const auto& each) { return section == each.first; });
+    const bool training =
+        std::any_of(kTrainings.begin(), kTrainings.end(), [&](const auto& each) { return section == each.first; });
     if (!training) {
       FailUsage({.where = "--set",
                  .found = fmt::format("\"{}\"", assignment),

@@ -10,16 +10,16 @@
 
 namespace nla {
 
-// The fields of `pipeline`. Each stands for its value where a stage's command has its name in braces; the sizes are what
-// times are reckoned from.
+// The fields of `pipeline`. Each stands for its value where a stage's command has its name in braces; the sizes are
+// what times are reckoned from.
 struct PipelineOptions {
-  std::string model;                 // base model: a directory or hf:OWNER/NAME
-  std::string config;                // its config.json for the reckoning while the model is not here; from the recipe's folder
-  int64_t layer = -1;                // K
-  std::string corpus;                // file or folder of documents
-  std::string data;                  // folder of the datasets
-  std::string runs;                  // folder of the training runs
-  int64_t documents = 0;             // that activations are taken of
+  std::string model;      // base model: a directory or hf:OWNER/NAME
+  std::string config;     // its config.json for the reckoning while the model is not here; from the recipe's folder
+  int64_t layer = -1;     // K
+  std::string corpus;     // file or folder of documents
+  std::string data;       // folder of the datasets
+  std::string runs;       // folder of the training runs
+  int64_t documents = 0;  // that activations are taken of
   int64_t tokens_per_document = 0;   // on average
   int64_t positions_per_doc = 10;    // activations of a document
   int64_t explanation_tokens = 100;  // on average

@@ -16,8 +16,8 @@
 namespace nla {
 namespace {
 
-constexpr const char* kRunFiles[] = {"recipe.yaml", "metrics.jsonl", kEventsName,      "checkpoints",
-                                     kFinalName,    kBestName,       "rollouts.jsonl", "curves.html"};
+constexpr const char* kRunFiles[] = {"recipe.yaml", "metrics.jsonl",  kEventsName,   "checkpoints",      kFinalName,
+                                     kBestName,     "rollouts.jsonl", "curves.html", kRolloutWeightsName};
 
 }  // namespace
 

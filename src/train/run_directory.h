@@ -17,6 +17,7 @@ namespace nla {
 inline constexpr const char* kFinalName = "final";
 inline constexpr const char* kBestName = "best";
 inline constexpr const char* kEventsName = "tensorboard";
+inline constexpr const char* kRolloutWeightsName = "rollout_weights";
 
 // Refuses a directory with an earlier run for kFresh. To be called before anything long.
 void CheckRunDirectory(const std::filesystem::path& run, StartMode mode);

@@ -1,5 +1,5 @@
-// `nla pipeline`: the recipes that come with the program on a machine large enough and one too small, and a small one run,
-// stopped by a bad stage, and gone on with.
+// `nla pipeline`: the recipes that come with the program on a machine large enough and one too small, and a small one
+// run, stopped by a bad stage, and gone on with.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,7 +38,8 @@ class PipelineRun : public ::testing::Test {
   PipelineRun() {
     const TinyRoad& road = TinyRoad::Get();
     std::ofstream(folder_ / "recipe.yaml")
-        << "pipeline: {model: " << road / "model" << ", layer: 1, corpus: " << road / "corpus.jsonl"
+        << "pipeline: {model: " << road / "model"
+        << ", layer: 1, corpus: " << road / "corpus.jsonl"
         << ", data: " << (folder_ / "data").string() << ", seed: 3}\n"
         << R"(stages:
   - extract: >-
@@ -47,7 +48,9 @@ class PipelineRun : public ::testing::Test {
   - split: split --input {data}/base.parquet --out-dir {data}/split --seed {seed}
   - train_ar
   - label: label --input {data}/missing.parquet --out {data}/explained.parquet
-)" << "train_ar: {base_model: " << road / "model" << ", dataset: " << road / "ar_sft.parquet"
+)"
+        << "train_ar: {base_model: " << road / "model"
+        << ", dataset: " << road / "ar_sft.parquet"
         << ", out: " << (folder_ / "run").string()
         << ", heldout_fraction: 0.2, lora: {rank: 4, alpha: 8}, batch_size: 8, steps: 3, dtype: fp32}\n";
     std::filesystem::create_directories(folder_ / "data");
@@ -87,7 +90,8 @@ TEST_F(PipelineRun, NamesTheStageThatFails) {
 }
 
 TEST_F(PipelineRun, ChecksEveryStageBeforeTheFirst) {
-  std::ofstream(folder_ / "wrong.yaml") << "pipeline: {model: " << TinyRoad::Get() / "model" << ", layer: 1}\n"
+  std::ofstream(folder_ / "wrong.yaml") << "pipeline: {model: " << TinyRoad::Get() / "model"
+                                        << ", layer: 1}\n"
                                         << "stages: [{first: tokenize --model m}, {last: split --inputt base}]\n";
   const RunResult run = RunNla({"pipeline", (folder_ / "wrong.yaml").string()});
   EXPECT_EQ(run.code, 2);

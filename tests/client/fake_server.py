@@ -12,9 +12,10 @@ entries 10 … 13 of the marker's row. BEHAVIOUR is JSON:
   key          a key without which answers are 401                          (default none)
   fail         [status, …] answers before the first good one                (default none)
   retry_after  the Retry-After of such answers                              (default none)
-  spoil        ["abort" | "retract" | "length" | "cut" | "garbage", …] what is wrong with the first answers
+  spoil        ["abort" | "retract" | "length" | "stale" | "cut" | "garbage", …] what is wrong with the first answers
   log          a file that gets the body of each request for a reply, one a line, with what was made of it
 
+An SGLang's /update_weights_from_disk takes every directory but "/missing", and its version stands in answers from then on.
 Prints its port, and ends when its standard input does.
 """
 
@@ -31,6 +32,7 @@ WIDTH, SITE = BEHAVIOUR["width"], BEHAVIOUR["site"]
 OPEN, LETTERS, CLOSE, END = BEHAVIOUR["ids"]
 LOCK = threading.Lock()
 FAIL = list(BEHAVIOUR.get("fail", []))
+VERSION = ["default"]
 SPOIL = list(BEHAVIOUR.get("spoil", []))
 
 
@@ -91,7 +93,8 @@ def generate_answer(ids, limit, spoil):
     if spoil == "length":
         tuples = tuples[1:]
     meta = {"id": "x", "finish_reason": finish, "prompt_tokens": 1, "completion_tokens": len(ids),
-            "output_token_logprobs": tuples, "num_retractions": 1 if spoil == "retract" else 0}  # fmt: skip
+            "output_token_logprobs": tuples, "num_retractions": 1 if spoil == "retract" else 0,
+            "weight_version": "stale" if spoil == "stale" else VERSION[0]}  # fmt: skip
     return {"text": "not to be read", "output_ids": [], "meta_info": meta}
 
 
@@ -145,6 +148,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.locked():
             return
         vllm = BEHAVIOUR["kind"] == "vllm"
+        if self.path == "/update_weights_from_disk" and not vllm:
+            fields = json.loads(body)
+            good = fields["model_path"] != "/missing"
+            if good:
+                VERSION[0] = fields["weight_version"]
+            self.answer(200, {"success": good, "message": "", "num_paused_requests": 0})
+            return
         if self.path != ("/v1/completions" if vllm else "/generate"):
             self.answer(404, {"detail": "Not Found"})
             return

@@ -25,18 +25,18 @@ constexpr int64_t kVocabulary = 100;
 class CostsTest : public ::testing::Test {
  protected:
   CostsTest() {
-    const nlohmann::json config = {{"model_type", "llama"},       {"hidden_size", 8},
-                                   {"intermediate_size", 16},     {"num_hidden_layers", 2},
-                                   {"num_attention_heads", 2},    {"num_key_value_heads", 1},
-                                   {"vocab_size", kVocabulary},   {"rms_norm_eps", 1e-5},
-                                   {"max_position_embeddings", 64}, {"tie_word_embeddings", true},
-                                   {"rope_theta", 10000.0},       {"hidden_act", "silu"}};
+    const nlohmann::json config = {
+        {"model_type", "llama"},       {"hidden_size", 8},         {"intermediate_size", 16},
+        {"num_hidden_layers", 2},      {"num_attention_heads", 2}, {"num_key_value_heads", 1},
+        {"vocab_size", kVocabulary},   {"rms_norm_eps", 1e-5},     {"max_position_embeddings", 64},
+        {"tie_word_embeddings", true}, {"rope_theta", 10000.0},    {"hidden_act", "silu"}};
     std::ofstream(folder_ / "config.json") << config;
   }
   PipelineRecipe Read(const std::string& trainings, const std::vector<std::string>& assignments = {}) const {
     std::ofstream(folder_ / "recipe.yaml")
         << "pipeline: {model: elsewhere, config: config.json, layer: 0, documents: 10, tokens_per_document: 20, "
-           "explanation_tokens: 30}\nstages: [{extract: extract --x}, {part: extract --corpus-length 3}, {pair: pair}, train_av, train_ar, train_rl]\n"
+           "explanation_tokens: 30}\nstages: [{extract: extract --x}, {part: extract --corpus-length 3}, {pair: pair}, "
+           "train_av, train_ar, train_rl]\n"
         << trainings;
     return ReadPipelineRecipe(folder_ / "recipe.yaml", assignments);
   }
@@ -112,8 +112,7 @@ TEST(PublishedRecipes, AreReckonedByTheModelsSizes) {
     const ModelSpec spec = SpecOf(recipe);
     EXPECT_LT(recipe.options.layer, spec.n_blocks);
     const std::vector<std::string> in_bf16 = {"train_av.dtype=bf16"};
-    const StageCost cost =
-        CostOf(recipe.stages[recipe.IndexOf("train_av", "")], recipe, spec, kMachine, in_bf16);
+    const StageCost cost = CostOf(recipe.stages[recipe.IndexOf("train_av", "")], recipe, spec, kMachine, in_bf16);
     EXPECT_GT(cost.memory_bytes.value(), 17.5 * parameters);
     EXPECT_LT(cost.memory_bytes.value(), 21 * parameters);
     for (const Stage& stage : recipe.stages) {

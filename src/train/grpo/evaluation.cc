@@ -31,8 +31,8 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
   std::vector<float> gold;
   for (const ActivationRow& row : heldout) gold.insert(gold.end(), row.activation.begin(), row.activation.end());
   const RolloutOptions greedy{.max_new_tokens = options_.max_new_tokens};
-  const std::vector<Sample> replies = rollout_.Run(gold, greedy);
-  const std::vector<Sample> to_nothing = rollout_.Run(std::vector<float>(static_cast<size_t>(d), 0.0F), greedy);
+  const std::vector<Sample> replies = rollout_->Run(gold, greedy);
+  const std::vector<Sample> to_nothing = rollout_->Run(std::vector<float>(static_cast<size_t>(d), 0.0F), greedy);
   double extracted = 0;
   double tokens = 0;
   std::vector<std::string> explanations;

@@ -51,6 +51,11 @@ FieldList Fields(RlOptions& o) {
       {"temperature", &o.temperature, "of the replies"},
       {"max_new_tokens", &o.max_new_tokens, "longest reply; one that reaches it has failed"},
       {"slots", &o.slots, "replies written at the same time"},
+      {"rollout.servers", &o.rollout.servers, "URLs of SGLang or nla serve that write the replies; none: this process"},
+      {"rollout.concurrency", &o.rollout.concurrency, "requests in flight at each server"},
+      {"rollout.weights", &o.rollout.weights, "folder for the servers' weights, read by them; empty: in out"},
+      {"rollout.agreement", &o.rollout.agreement,
+       "most nats a token between servers' log-probabilities and ours, in the preflight; 0 = as dtype has it"},
   };
   Append(fields, RewardFields(o.reward));
   Append(fields, Fields(o.objective));
@@ -84,6 +89,8 @@ void CheckOptions(const RlOptions& o) {
   CheckField("temperature", o.temperature > 0, o.temperature, "a number above 0");
   AtLeast("max_new_tokens", 1, o.max_new_tokens);
   AtLeast("slots", 1, o.slots);
+  AtLeast("rollout.concurrency", 1, o.rollout.concurrency);
+  CheckField("rollout.agreement", o.rollout.agreement >= 0, o.rollout.agreement, "0 or more");
   CheckReward(o.reward);
   CheckOptions(o.objective);
   CheckOptions(o.av);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/fields.h"
 #include "train/grpo/objective.h"
@@ -19,6 +20,14 @@ struct RewardOptions {
   double repetition_penalty = 0;  // times the share of a reply's token trigrams that it had before; 0 = no guard
 };
 
+// Who writes the replies: this process, or servers that load the verbalizer's weights after every step.
+struct ServerOptions {
+  std::vector<std::string> servers;  // URLs of SGLang or `nla serve`; none: this process
+  int64_t concurrency = 32;          // requests in flight at each
+  std::string weights;               // folder for the weights, by a path that the servers read; empty: in `out`
+  double agreement = 0;              // largest distance of log-probabilities in the preflight; 0: as dtype has it
+};
+
 struct RlOptions {
   std::string pair;             // directory of the pair to start from
   std::string base_model;       // its base model, where pair.yaml does not lead to it
@@ -33,6 +42,7 @@ struct RlOptions {
   double temperature = 1;
   int64_t max_new_tokens = 150;
   int64_t slots = 64;  // replies written at the same time
+  ServerOptions rollout;
   RewardOptions reward;
   ObjectiveOptions objective;
   OptimizerOptions av{.lr = 1e-5, .schedule = {.shape = "constant"}};

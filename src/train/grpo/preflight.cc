@@ -71,13 +71,15 @@ Drawn Draw(const PreflightInput& in) {
 
 double CheckAgreement(const PreflightInput& in, const Drawn& drawn, const Logprobs& trainer) {
   const double distance = MeanDistance(trainer, drawn.rollout);
-  const double limit = Agreement(in.model.actor.decoder.compute());
+  const double limit = in.rollout.Agreement().value_or(Agreement(in.model.actor.decoder.compute()));
   if (!(distance <= limit)) {
     Fail({.where = "preflight: log-probabilities",
           .what = "rollout and trainer do not agree on the same tokens",
           .found = fmt::format("a mean distance of {:.2g} nats", distance),
           .wanted = fmt::format("at most {:.2g}", limit),
-          .mend = "The policy that writes would not be the one that is trained: try dtype fp32, and report it"});
+          .mend = "The policy that writes would not be the one that is trained: try dtype fp32. Servers that compute "
+                  "in another "
+                  "number type need rollout.agreement, and importance.on"});
   }
   return distance;
 }

@@ -12,6 +12,7 @@
 #include "nla/metrics.h"
 #include "train/collectives/rank_share.h"
 #include "train/grpo/preflight.h"
+#include "train/grpo/server_rollout.h"
 #include "train/row_checks.h"
 
 namespace nla {
@@ -74,10 +75,10 @@ RlTask::RlTask(PairModel& model, const RlOptions& options, std::shared_ptr<Commu
     : model_(model),
       options_(options),
       ranks_(std::move(ranks)),
-      rollout_(model, options.slots),
       scorer_(model, options.reward),
       policy_(model.actor.decoder, model.reference ? &*model.reference : nullptr, PolicyOptions(model, options),
               options.av, options.steps * options.epochs, ranks_),
+      rollout_(MakeRollout(model, options, policy_.optimizer(), ranks_)),
       reconstructor_({model.critic.decoder, model.critic.value_head},
                      {.mse_scale = {}, .micro_rows = options.micro_rows}, options.ar, options.steps * options.epochs,
                      ranks_) {}
@@ -96,7 +97,7 @@ nlohmann::ordered_json RlTask::Preflight(std::span<const ActivationRow> rows, st
   CheckRows(rows);
   return RunPreflight({.model = model_,
                        .options = options_,
-                       .rollout = rollout_,
+                       .rollout = *rollout_,
                        .policy = policy_,
                        .reconstructor = reconstructor_,
                        .scorer = scorer_,
@@ -116,12 +117,12 @@ RlTask::Replies RlTask::Draw(std::span<const ActivationRow> rows, int64_t step) 
   replies.next_vector = rows[(first + share.size()) % rows.size()].activation;
   const auto draws = static_cast<uint64_t>(options_.prompts * options_.samples);
   replies.samples =
-      rollout_.Run(Flat(share), {.samples = options_.samples,
-                                 .temperature = options_.temperature,
-                                 .max_new_tokens = options_.max_new_tokens,
-                                 .seed = static_cast<uint64_t>(options_.seed) * 0x9e3779b97f4a7c15U +
-                                         static_cast<uint64_t>(step) * draws +
-                                         static_cast<uint64_t>(first) * static_cast<uint64_t>(options_.samples)});
+      rollout_->Run(Flat(share), {.samples = options_.samples,
+                                  .temperature = options_.temperature,
+                                  .max_new_tokens = options_.max_new_tokens,
+                                  .seed = static_cast<uint64_t>(options_.seed) * 0x9e3779b97f4a7c15U +
+                                          static_cast<uint64_t>(step) * draws +
+                                          static_cast<uint64_t>(first) * static_cast<uint64_t>(options_.samples)});
   for (const Sample& sample : replies.samples) replies.readings.push_back(scorer_.Read(sample));
   replies.seconds.rollout = SecondsSince(begin);
   return replies;
@@ -281,6 +282,8 @@ std::vector<nlohmann::ordered_json> RlTask::Shown(std::span<const ActivationRow>
   return shown;
 }
 
+void RlTask::Begin(int64_t step) { rollout_->WeightsChanged(step); }
+
 RlStep RlTask::Step(std::span<const ActivationRow> rows, int64_t step) {
   CheckRows(rows);
   Replies replies = Draw(rows, step);
@@ -289,12 +292,16 @@ RlStep RlTask::Step(std::span<const ActivationRow> rows, int64_t step) {
   const Outcomes outcomes = Gather(replies);
   result.figures = RewardFigures(outcomes);
   Train(replies, result.figures);
+  const Clock::time_point trained = Clock::now();
+  rollout_->WeightsChanged(step);
+  const double sync = SecondsSince(trained);
   if (ranks_->writes()) result.rollouts = Shown(rows, replies);  // of the first rows, which are its own
   for (const double tokens : outcomes.tokens) result.tokens += static_cast<int64_t>(tokens);
   result.skipped = result.figures.value("av_skipped", false) || result.figures.value("ar_skipped", false);
   result.figures["rollout_seconds"] = replies.seconds.rollout;
   result.figures["score_seconds"] = replies.seconds.score;
   result.figures["train_seconds"] = replies.seconds.train;
+  result.figures["sync_seconds"] = sync;
   return result;
 }
 

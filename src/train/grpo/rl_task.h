@@ -30,6 +30,8 @@ class RlTask {
  public:
   RlTask(PairModel& model, const RlOptions& options, std::shared_ptr<Communicator> ranks = JoinedProcesses());
 
+  // To be called before all else, once the weights are those that the run goes on with after `step`. Collective.
+  void Begin(int64_t step);
   // Checks that hold before the first step or refuse the run (preflight.h): some training rows, and the held-out ones,
   // whose labels are used where they have any. Returns what was measured.
   nlohmann::ordered_json Preflight(std::span<const ActivationRow> rows, std::span<const ActivationRow> heldout);
@@ -61,9 +63,9 @@ class RlTask {
   PairModel& model_;
   RlOptions options_;
   std::shared_ptr<Communicator> ranks_;
-  Rollout rollout_;
   Scorer scorer_;
   PolicyTrainer policy_;
+  std::unique_ptr<Rollout> rollout_;  // writes the weights that policy_ holds
   ArTrainer reconstructor_;
 };
 

@@ -12,27 +12,40 @@
 
 namespace nla {
 
-Rollout::Rollout(PairModel& model, int64_t slots)
+at::Tensor PromptRows(const PairModel& model, std::span<const float> activation) {
+  const at::NoGradGuard no_grad;
+  const auto width = static_cast<int64_t>(activation.size());
+  const at::Tensor vector_1D = at::from_blob(const_cast<float*>(activation.data()), {1, width}, at::kFloat);
+  return Inject(model.actor.decoder.Embed(model.prompt.ids), vector_1D, at::full({1}, model.prompt.site, at::kLong),
+                model.injection());
+}
+
+SamplingOptions SamplingFor(const RolloutOptions& options, const std::vector<TokenId>& stop_ids) {
+  SamplingOptions sampling;
+  sampling.temperature = options.temperature;
+  sampling.max_new_tokens = options.max_new_tokens;
+  sampling.stop_ids = stop_ids;
+  return sampling;
+}
+
+void DecodeText(const PairModel& model, Sample& sample) {
+  const std::span<const TokenId> ids(sample.ids);
+  sample.text = model.actor.tokenizer.Decode(ids.first(ids.size() - (sample.stopped ? 1 : 0)), false);
+}
+
+EngineRollout::EngineRollout(PairModel& model, int64_t slots)
     : model_(model),
       stop_ids_(model.actor.chat.StopIds(model.actor.tokenizer)),
       engine_(model.actor.decoder, model.actor.tokenizer, {.max_running = slots}) {}
 
-EngineRequest Rollout::RequestFor(std::span<const float> activation, const RolloutOptions& options,
-                                  int64_t index) const {
-  const at::NoGradGuard no_grad;
-  const auto width = static_cast<int64_t>(activation.size());
-  const at::Tensor vector_1D = at::from_blob(const_cast<float*>(activation.data()), {1, width}, at::kFloat);
-  SamplingOptions sampling;
-  sampling.temperature = options.temperature;
-  sampling.max_new_tokens = options.max_new_tokens;
-  sampling.stop_ids = stop_ids_;
-  return {.prompt_TD = Inject(model_.actor.decoder.Embed(model_.prompt.ids), vector_1D,
-                              at::full({1}, model_.prompt.site, at::kLong), model_.injection()),
-          .sampling = std::move(sampling),
+EngineRequest EngineRollout::RequestFor(std::span<const float> activation, const RolloutOptions& options,
+                                        int64_t index) const {
+  return {.prompt_TD = PromptRows(model_, activation),
+          .sampling = SamplingFor(options, stop_ids_),
           .seed = options.seed + static_cast<uint64_t>(index)};
 }
 
-std::vector<Sample> Rollout::Run(std::span<const float> activations, const RolloutOptions& options) {
+std::vector<Sample> EngineRollout::Run(std::span<const float> activations, const RolloutOptions& options) {
   const int64_t d = model_.d_model();
   NLA_CHECK(engine_.idle() && options.samples > 0 && static_cast<int64_t>(activations.size()) % d == 0);
   engine_.FlushCache();
@@ -52,10 +65,7 @@ std::vector<Sample> Rollout::Run(std::span<const float> activations, const Rollo
     }
     engine_.Step();
   }
-  for (Sample& sample : samples) {
-    const std::span<const TokenId> ids(sample.ids);
-    sample.text = model_.actor.tokenizer.Decode(ids.first(ids.size() - (sample.stopped ? 1 : 0)), false);
-  }
+  for (Sample& sample : samples) DecodeText(model_, sample);
   return samples;
 }
 

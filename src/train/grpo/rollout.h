@@ -1,7 +1,9 @@
-// Replies of the live verbalizer to activations, by the engine: what is trained on.
+// Replies of the live verbalizer to activations: what is trained on. By the engine in this process, or by servers
+// (server_rollout.h).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,14 +27,34 @@ struct Sample {
   std::string text;             // without the stop token
 };
 
-// Borrows the model, whose weights may change between calls: in fp32 each call packs them anew for decoding, adapters
-// merged. Not thread-safe.
+// The prompt's embedding rows with the activation in its place, fp32 [T, D].
+at::Tensor PromptRows(const PairModel& model, std::span<const float> activation);
+SamplingOptions SamplingFor(const RolloutOptions& options, const std::vector<TokenId>& stop_ids);
+// Fills in the text of a sample's ids.
+void DecodeText(const PairModel& model, Sample& sample);
+
+// Not thread-safe.
 class Rollout {
  public:
-  Rollout(PairModel& model, int64_t slots);
+  virtual ~Rollout() = default;
 
   // `activations` is [n, d] row-major; sample j of row i at i · samples + j.
-  std::vector<Sample> Run(std::span<const float> activations, const RolloutOptions& options);
+  virtual std::vector<Sample> Run(std::span<const float> activations, const RolloutOptions& options) = 0;
+  // The verbalizer's weights are other ones after the call's step (0: those that the run begins with). Collective.
+  virtual void WeightsChanged(int64_t step) = 0;
+  // How far the log-probabilities of replies may lie from the trainer's, in nats a token; nullopt: as the number type
+  // has it.
+  virtual std::optional<double> Agreement() const { return std::nullopt; }
+};
+
+// Borrows the model, whose weights may change between calls: in fp32 each call packs them anew for decoding, adapters
+// merged.
+class EngineRollout : public Rollout {
+ public:
+  EngineRollout(PairModel& model, int64_t slots);
+
+  std::vector<Sample> Run(std::span<const float> activations, const RolloutOptions& options) override;
+  void WeightsChanged(int64_t /*step*/) override {}
 
  private:
   EngineRequest RequestFor(std::span<const float> activation, const RolloutOptions& options, int64_t index) const;

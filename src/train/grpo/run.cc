@@ -45,6 +45,10 @@ constexpr std::string_view kRlMayChange[] = {"pair",
                                              "train_seconds_limit",
                                              "store_dtype",
                                              "preflight",
+                                             "rollout.servers",
+                                             "rollout.concurrency",
+                                             "rollout.weights",
+                                             "rollout.agreement",
                                              "stop.window",
                                              "stop.shuffled_gap",
                                              "stop.retention_drop",
@@ -89,6 +93,7 @@ class RlLoop {
   }
 
   RlResult Run() {
+    in_.task.Begin(step());
     if (saved_step_ < 0) {
       Preflight();
       Evaluate();
