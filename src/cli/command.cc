@@ -1,9 +1,9 @@
 // The options that every subcommand shares, and the one way to print a JSON result.
 #include "cli/command.h"
 
-#include <cctype>
 #include <cstdio>
 
+#include "base/ascii.h"
 #include "net/hub.h"
 
 namespace nla::cli {
@@ -30,7 +30,7 @@ std::string CheckDevice(const std::string& device) {
 Command AddCommand(Command root, CommonOptions& common, const std::string& name, const std::string& summary,
                    const std::string& example) {
   std::string sentence = summary;
-  if (!sentence.empty()) sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
+  if (!sentence.empty()) sentence[0] = AsciiUpper(sentence[0]);
   Command command = root.AddSubcommand(name, sentence);
   command.AddOption("--threads", common.threads, "processor threads; 0 takes all cores")
       .Checked("count", CheckCount)

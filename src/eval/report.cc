@@ -54,20 +54,11 @@ void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanatio
 
 Retention MeasureRetention(const std::vector<std::string>& explanations,
                            const std::function<FveSummary(const std::vector<std::string>&)>& score) {
-  std::vector<std::string> beginnings;
-  std::vector<std::string> paraphrases;
-  int64_t words = 0;
-  int64_t reworded = 0;
-  for (const std::string& explanation : explanations) {
-    beginnings.push_back(FirstWords(explanation, kKeptWords));
-    Paraphrase paraphrase = Reword(explanation);
-    words += paraphrase.words;
-    reworded += paraphrase.reworded;
-    paraphrases.push_back(std::move(paraphrase.text));
-  }
-  return {.truncated = score(beginnings),
-          .reworded = score(paraphrases),
-          .words_reworded = static_cast<double>(reworded) / static_cast<double>(std::max<int64_t>(words, 1))};
+  const Retellings retold = Retell(explanations);
+  return {
+      .truncated = score(retold.beginnings),
+      .reworded = score(retold.paraphrases),
+      .words_reworded = static_cast<double>(retold.reworded) / static_cast<double>(std::max<int64_t>(retold.words, 1))};
 }
 
 ReportCard MakeReport(const PairLocation& pair, const ReportOptions& options) {

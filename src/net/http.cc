@@ -13,6 +13,7 @@
 #include <random>
 #include <thread>
 
+#include "base/ascii.h"
 #include "base/fail.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -23,12 +24,6 @@ namespace {
 constexpr int kMostRedirects = 10;
 constexpr size_t kLargestBody = size_t{64} << 20;  // of an answer without a sink
 constexpr const char* kUserAgent = "nla/0.1";
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 std::string Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
@@ -48,7 +43,7 @@ std::optional<std::string> OriginOf(const std::string& text) {
   for (const CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
     char* value = nullptr;
     if (curl_url_get(url.get(), part, &value, CURLU_DEFAULT_PORT) != CURLUE_OK) return std::nullopt;
-    origin += (origin.empty() ? "" : ":") + Lower(value);
+    origin += (origin.empty() ? "" : ":") + AsciiLowered(value);
     curl_free(value);
   }
   return origin;
@@ -98,7 +93,7 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   if (line.starts_with("HTTP/")) {
     transfer.response.headers.clear();  // of an interim answer
   } else if (const size_t colon = line.find(':'); colon != line.npos) {
-    transfer.response.headers[Lower(std::string(line.substr(0, colon)))] = Trimmed(line.substr(colon + 1));
+    transfer.response.headers[AsciiLowered(std::string(line.substr(0, colon)))] = Trimmed(line.substr(colon + 1));
   }
   return size * count;
 }
@@ -219,7 +214,7 @@ HttpResponse Exchange(CURL* curl, const HttpRequest& request, const std::string&
   const bool same_origin = SameOrigin(url, request.url);
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
-    if (same_origin || Lower(name) != "authorization") headers.Add(fmt::format("{}: {}", name, value));
+    if (same_origin || AsciiLowered(name) != "authorization") headers.Add(fmt::format("{}: {}", name, value));
   }
   if (!request.body.empty()) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));

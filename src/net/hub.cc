@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "base/fail.h"
 #include "base/file.h"
 
@@ -23,9 +24,8 @@ std::string Environment(const char* name) {
 
 // As huggingface_hub reads flags.
 bool Flag(const char* name) {
-  std::string value = Environment(name);
-  std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return std::toupper(c); });
-  return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
+  const std::string value = AsciiLowered(Environment(name));
+  return value == "1" || value == "on" || value == "yes" || value == "true";
 }
 
 bool IsHex(const std::string& text, size_t length) {

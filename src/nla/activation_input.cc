@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "base/log.h"
 
 namespace nla {
@@ -25,10 +26,8 @@ bool Near(double a, double b) { return std::abs(a - b) <= kEqualNorms * b; }
 // "Qwen/Qwen2.5-7B-Instruct" and "models/qwen2.5-7b-instruct/" name one model.
 std::string ModelKey(const std::string& name) {
   const size_t end = name.find_last_not_of('/');
-  std::string key = end == std::string::npos ? "" : name.substr(0, end + 1);
-  key = key.substr(key.rfind('/') + 1);
-  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
-  return key;
+  const std::string key = end == std::string::npos ? "" : name.substr(0, end + 1);
+  return AsciiLowered(key.substr(key.rfind('/') + 1));
 }
 
 std::optional<double> NumberOf(const DatasetSidecar& sidecar, const char* key) {

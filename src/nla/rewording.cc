@@ -257,4 +257,16 @@ Paraphrase Reword(const std::string& text) {
   return out;
 }
 
+Retellings Retell(std::span<const std::string> explanations) {
+  Retellings all;
+  for (const std::string& explanation : explanations) {
+    all.beginnings.push_back(FirstWords(explanation, kKeptWords));
+    Paraphrase paraphrase = Reword(explanation);
+    all.words += paraphrase.words;
+    all.reworded += paraphrase.reworded;
+    all.paraphrases.push_back(std::move(paraphrase.text));
+  }
+  return all;
+}
+
 }  // namespace nla

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace nla {
 
@@ -22,5 +24,12 @@ struct Paraphrase {
 // Swaps every English word that has a near synonym in a fixed list for it, and back: paraphrasing twice gives the text
 // again. Word for word, in the order and with the capitals and punctuation of the text; quoted words too.
 Paraphrase Reword(const std::string& text);
+
+// Many explanations, each by its first kKeptWords and each reworded.
+struct Retellings {
+  std::vector<std::string> beginnings, paraphrases;
+  int64_t words = 0, reworded = 0;  // of the paraphrases, together
+};
+Retellings Retell(std::span<const std::string> explanations);
 
 }  // namespace nla

@@ -1,4 +1,5 @@
 // The routes as an OpenAPI 3.1 document. Bodies come from the tables that the parsers read by.
+#include "base/ascii.h"
 #include "serve/answer_schemas.h"
 #include "serve/routes.h"
 
@@ -37,11 +38,6 @@ OrderedJson ResponsesOf(const Route& route) {
   return responses;
 }
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 }  // namespace
 
 OrderedJson OpenApi(const RouteTable& routes) {
@@ -53,7 +49,7 @@ OrderedJson OpenApi(const RouteTable& routes) {
         operation["requestBody"] = {{"content", {{"application/json", {{"schema", route.body}}}}}};
       }
       if (route.rule != Rule::kOpen) operation["security"] = OrderedJson::array({{{"key", OrderedJson::array()}}});
-      paths[route.path][Lower(method)] = std::move(operation);
+      paths[route.path][AsciiLowered(method)] = std::move(operation);
     }
   }
   return {{"openapi", "3.1.0"},

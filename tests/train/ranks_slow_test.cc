@@ -21,8 +21,8 @@ class Ranks : public testing::Test {
  protected:
   void SetUp() override {
     if (!fs::exists(fs::path(NLA_PROGRAM).parent_path() / "libnla_mpi.so") ||
-        std::system("command -v mpirun >/dev/null") != 0) {
-      GTEST_SKIP() << "MPI is not installed";
+        std::system("mpirun --allow-run-as-root --oversubscribe -n 2 true >/dev/null 2>&1") != 0) {
+      GTEST_SKIP() << "MPI is not installed, or starts nothing here";
     }
     std::ofstream(rl_ / "recipe.yaml") << rl_.Recipe("unused");
   }

@@ -36,15 +36,11 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
   double extracted = 0;
   double tokens = 0;
   std::vector<std::string> explanations;
-  std::vector<std::string> beginnings;
-  std::vector<std::string> reworded;
   for (const Sample& reply : replies) {
     const std::optional<std::string> explanation = scorer_.Read(reply).explanation;
     extracted += explanation ? 1 : 0;
     tokens += static_cast<double>(reply.ids.size());
     explanations.push_back(explanation.value_or(""));
-    beginnings.push_back(FirstWords(explanations.back(), kKeptWords));
-    reworded.push_back(Reword(explanations.back()).text);
   }
   const auto summarize = [&](const std::vector<float>& predicted) {
     return Summarize(predicted, gold, d, 0, kNoIntervals);
@@ -70,8 +66,9 @@ nlohmann::ordered_json RlTask::Evaluate(std::span<const ActivationRow> heldout) 
     const auto retention = [&](const std::vector<std::string>& texts) {
       return summarize(Reconstruct(texts)).fve_raw_variance / own.fve_raw_variance;
     };
-    figures["truncation_retention"] = retention(beginnings);
-    figures["paraphrase_retention"] = retention(reworded);
+    const Retellings retold = Retell(explanations);
+    figures["truncation_retention"] = retention(retold.beginnings);
+    figures["paraphrase_retention"] = retention(retold.paraphrases);
   }
   return figures;
 }
