@@ -194,7 +194,7 @@ void AddBenchmark(Command bench, CommonOptions& common, const Benchmark& benchma
 }  // namespace
 
 void AddBench(Command root, CommonOptions& common) {
-  Command bench = root.AddSubcommand("bench", "Time this program beside a Python peer on the same machine");
+  Command bench = root.AddSubcommand("bench", "Time this program beside its peers on the same machine");
   bench.RequireSubcommand();
   AddBenchmark(bench, common,
                {.name = "extract",
@@ -204,6 +204,7 @@ void AddBench(Command root, CommonOptions& common) {
                 .add_options = AddExtractOptions});
   AddBenchDecode(bench, common);
   AddBenchPrefill(bench, common);
+  AddBenchServe(bench, common);
   AddBenchLoad(bench, common);
   AddBenchTokenize(bench, common);
   AddBenchmark(bench, common,

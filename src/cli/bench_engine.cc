@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "cli/bench_llama.h"
 #include "cli/bench_rows.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
@@ -24,6 +25,7 @@ struct BenchEngineArguments {
   std::string quant = "none";
   std::string python = ".venv/bin/python";
   std::string peers = "bench/peers";
+  LlamaCppArguments llama;
   int64_t batch = 32;
   int64_t prompt_tokens = 32;
   int64_t tokens = 64;
@@ -120,10 +122,16 @@ void RequireAlike(const std::vector<TokenId>& ours, const std::vector<TokenId>& 
         .found = fmt::format("{} of {} equal", same, ours.size())});
 }
 
+LlamaCppLoad LlamaLoad(const BenchEngineArguments& o, const std::string& mode, int threads) {
+  if (mode == "prefill") return {.batch = 1, .prompt_tokens = o.prompt_tokens, .tokens = 1, .threads = threads};
+  return {.batch = o.batch, .prompt_tokens = o.prompt_tokens, .tokens = o.tokens, .threads = threads};
+}
+
 using Measuring = double (*)(const EngineSide&, std::vector<TokenId>&);
 
 void RunRounds(const std::string& mode, const BenchEngineArguments& o, const CommonOptions& common,
                Measuring measuring) {
+  CheckLlamaCpp(o.llama);
   const at::ScalarType compute = SetUpCompute(common);
   const std::string dtype = compute == at::kFloat ? "fp32" : "bf16";
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -148,6 +156,7 @@ void RunRounds(const std::string& mode, const BenchEngineArguments& o, const Com
                                          "--dtype",
                                          dtype};
   std::vector<double> ours, theirs;
+  std::vector<std::vector<double>> llama(o.llama.files.size());
   for (int64_t round = 0; round < o.rounds; ++round) {
     std::vector<TokenId> first;
     ours.push_back(measuring({model, o}, first));
@@ -156,11 +165,19 @@ void RunRounds(const std::string& mode, const BenchEngineArguments& o, const Com
     if (dtype == "fp32" && o.quant == "none") {
       RequireAlike(first, run.document.value("first", std::vector<TokenId>()), o.model);
     }
+    for (size_t i = 0; i < llama.size(); ++i) {
+      const LlamaCppSpeed speed = RunLlamaCpp(o.llama.program, o.llama.files[i], LlamaLoad(o, mode, threads));
+      llama[i].push_back(mode == "decode" ? speed.tokens_per_second : speed.prompt_tokens_per_second);
+    }
     if (!common.json) fmt::print("round {}: {:.1f} beside {:.1f} tokens/s\n", round + 1, ours.back(), theirs.back());
   }
   const std::string name = mode == "decode" ? fmt::format("decode, {} in flight", o.batch)
                                             : fmt::format("prefill, {} tokens", o.prompt_tokens);
-  PrintBenchRows({{name, Median(ours), Median(theirs), "transformers, " + dtype, "tokens/s"}}, common,
+  std::vector<BenchRow> rows = {{name, Median(ours), Median(theirs), "transformers, " + dtype, "tokens/s"}};
+  for (size_t i = 0; i < llama.size(); ++i) {
+    rows.push_back({name, Median(ours), Median(llama[i]), LlamaCppName(o.llama.files[i]), "tokens/s"});
+  }
+  PrintBenchRows(rows, common,
                  {{"dtype", dtype},
                   {"quant", o.quant},
                   {"rounds", o.rounds},
@@ -175,14 +192,16 @@ std::shared_ptr<BenchEngineArguments> AddEngineBenchmark(Command command, int64_
   command.AddOption("--prompt-tokens", options->prompt_tokens, "length of each prompt").ShowDefault().Positive();
   AddQuantOption(command, options->quant);
   AddPeerOptions(command, options->rounds, options->python, options->peers);
+  AddLlamaCppOptions(command, options->llama);
   return options;
 }
 
 }  // namespace
 
 void AddBenchDecode(Command bench, CommonOptions& common) {
-  Command command = AddCommand(bench, common, "decode", "Writing many replies at once, beside transformers",
-                               "nla bench decode --model DIR --batch 32 --quant q8");
+  Command command =
+      AddCommand(bench, common, "decode", "Writing many replies at once, beside transformers and llama.cpp",
+                 "nla bench decode --model DIR --batch 32 --quant q8");
   const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 32);
   command.AddOption("--batch", options->batch, "replies in flight").ShowDefault().Positive();
   command.AddOption("--tokens", options->tokens, "timed tokens of each").ShowDefault().Positive();
@@ -190,8 +209,9 @@ void AddBenchDecode(Command bench, CommonOptions& common) {
 }
 
 void AddBenchPrefill(Command bench, CommonOptions& common) {
-  Command command = AddCommand(bench, common, "prefill", "Reading prompts to their first token, beside transformers",
-                               "nla bench prefill --model DIR --prompt-tokens 512 --quant q8");
+  Command command =
+      AddCommand(bench, common, "prefill", "Reading prompts to their first token, beside transformers and llama.cpp",
+                 "nla bench prefill --model DIR --prompt-tokens 512 --quant q8");
   const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 512);
   command.AddOption("--prompts", options->prompts, "timed prompts, one after another").ShowDefault().Positive();
   command.OnRun([=, &common] { RunRounds("prefill", *options, common, &Prefill); });

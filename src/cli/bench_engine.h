@@ -7,5 +7,6 @@ namespace nla::cli {
 
 void AddBenchDecode(Command bench, CommonOptions& common);
 void AddBenchPrefill(Command bench, CommonOptions& common);
+void AddBenchServe(Command bench, CommonOptions& common);  // bench_serve.cc
 
 }  // namespace nla::cli

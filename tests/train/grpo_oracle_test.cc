@@ -129,6 +129,36 @@ TEST(GroupAdvantages, EqualTheOracles) {
   for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 1e-9) << i;
 }
 
+TEST(WidestRewards, HaveTheLargestVarianceOfAllSubsets) {
+  const std::vector<std::vector<double>> cases = {
+      {-0.3, -0.2, -2, -0.25, -0.1, -0.4}, {1, 2, 3, 4, 5, 6}, {0, 0, 0, 0, 0, 1}, {-2, -2, -2, -2, -0.1, -0.2}};
+  const auto spread = [](const std::vector<double>& values) {
+    double mean = 0;
+    double squares = 0;
+    for (const double value : values) mean += value / static_cast<double>(values.size());
+    for (const double value : values) squares += (value - mean) * (value - mean);
+    return squares;
+  };
+  for (const std::vector<double>& rewards : cases) {
+    for (int64_t count = 2; count <= 6; ++count) {
+      double best = 0;
+      for (unsigned subset = 0; subset < 64; ++subset) {
+        std::vector<double> values;
+        for (size_t i = 0; i < rewards.size(); ++i) {
+          if ((subset >> i & 1U) != 0) values.push_back(rewards[i]);
+        }
+        if (static_cast<int64_t>(values.size()) == count) best = std::max(best, spread(values));
+      }
+      const std::vector<size_t> chosen = WidestRewards(rewards, count);
+      std::vector<double> values;
+      for (const size_t i : chosen) values.push_back(rewards[i]);
+      EXPECT_EQ(static_cast<int64_t>(chosen.size()), count);
+      EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+      EXPECT_NEAR(spread(values), best, 1e-12);
+    }
+  }
+}
+
 TEST(GroupAdvantages, AGroupOfEqualRewardsTeachesNothing) {
   for (const double advantage : GroupAdvantages(std::vector<double>{-2, -2, -2, -2}, 2)) EXPECT_EQ(advantage, 0);
 }

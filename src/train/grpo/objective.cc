@@ -7,7 +7,10 @@
 #include <ATen/ops/exp.h>
 #include <ATen/ops/maximum.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <numeric>
 
 #include "base/fail.h"
 
@@ -59,6 +62,29 @@ std::vector<double> GroupAdvantages(std::span<const double> rewards, int64_t gro
     for (const double reward : own) advantages.push_back((reward - mean) / (spread + kSmallestSpread));
   }
   return advantages;
+}
+
+std::vector<size_t> WidestRewards(std::span<const double> rewards, int64_t count) {
+  const auto wanted = static_cast<size_t>(count);
+  NLA_CHECK(count >= 2 && wanted <= rewards.size());
+  std::vector<size_t> order(rewards.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rewards[a] < rewards[b]; });
+  std::vector<size_t> widest;
+  double largest = -1;
+  for (size_t low = 0; low <= wanted; ++low) {
+    std::vector<size_t> chosen(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(low));
+    chosen.insert(chosen.end(), order.end() - static_cast<std::ptrdiff_t>(wanted - low), order.end());
+    double mean = 0;
+    for (const size_t i : chosen) mean += rewards[i] / static_cast<double>(count);
+    double squares = 0;
+    for (const size_t i : chosen) squares += (rewards[i] - mean) * (rewards[i] - mean);
+    if (squares <= largest) continue;
+    largest = squares;
+    widest = std::move(chosen);
+  }
+  std::sort(widest.begin(), widest.end());
+  return widest;
 }
 
 ObjectiveValue Objective(const TokenTerms& terms, const ObjectiveOptions& options) {

@@ -31,6 +31,11 @@ void CheckOptions(const ObjectiveOptions& options);  // usage errors name the fi
 // >= 2.
 std::vector<double> GroupAdvantages(std::span<const double> rewards, int64_t group);
 
+// Indices, ascending, of the `count` of a group's rewards that have the largest variance: some of the lowest and the
+// rest of the highest ("Not All Rollouts are Useful", 2025, section 3). Of equal rewards the first count as lower. 2 <=
+// count <= rewards.size().
+std::vector<size_t> WidestRewards(std::span<const double> rewards, int64_t count);
+
 // Numbers of response tokens, all fp32 [T]. Only `logprobs` may want a gradient.
 struct TokenTerms {
   at::Tensor logprobs;    // of the policy

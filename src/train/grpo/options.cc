@@ -47,6 +47,8 @@ FieldList Fields(RlOptions& o) {
       {"steps", &o.steps, "steps"},
       {"prompts", &o.prompts, "activations a step"},
       {"samples", &o.samples, "replies to each: the group that advantages are taken in"},
+      {"learn_from", &o.learn_from,
+       "of these, the replies that the verbalizer learns from: those whose rewards lie furthest apart; 0 = all"},
       {"epochs", &o.epochs, "updates of both sides on the replies of a step"},
       {"temperature", &o.temperature, "of the replies"},
       {"max_new_tokens", &o.max_new_tokens, "longest reply; one that reaches it has failed"},
@@ -85,6 +87,8 @@ void CheckOptions(const RlOptions& o) {
   AtLeast("steps", 1, o.steps);
   AtLeast("prompts", 1, o.prompts);
   AtLeast("samples", 2, o.samples);
+  CheckField("learn_from", o.learn_from == 0 || (o.learn_from >= 2 && o.learn_from <= o.samples), o.learn_from,
+             "0, or from 2 to samples");
   AtLeast("epochs", 1, o.epochs);
   CheckField("temperature", o.temperature > 0, o.temperature, "a number above 0");
   AtLeast("max_new_tokens", 1, o.max_new_tokens);

@@ -36,9 +36,10 @@ struct RlOptions {
   double heldout_fraction = 0;  // without `heldout`: this share of the dataset's documents, never trained on
   std::string out;              // run directory
   int64_t steps = 100;
-  int64_t prompts = 16;  // activations a step
-  int64_t samples = 8;   // G: replies to each
-  int64_t epochs = 1;    // updates of both sides on a step's replies
+  int64_t prompts = 16;    // activations a step
+  int64_t samples = 8;     // G: replies to each
+  int64_t learn_from = 0;  // of these, the replies that the verbalizer learns from: those furthest apart; 0: all
+  int64_t epochs = 1;      // updates of both sides on a step's replies
   double temperature = 1;
   int64_t max_new_tokens = 150;
   int64_t slots = 64;  // replies written at the same time

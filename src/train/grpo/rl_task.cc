@@ -61,8 +61,10 @@ struct RlTask::Replies {
   std::vector<ArExample> examples;                // of the replies that have not failed
   std::vector<std::optional<double>> mse;         // against the own vector
   std::vector<std::optional<double>> mse_others;  // against the next group's
-  std::vector<double> rewards, advantages;
-  BatchLoss critic;  // of the pass that scored them; its gradients are waiting
+  std::vector<double> rewards;
+  std::vector<std::vector<size_t>> learned;  // of each group, the replies that the verbalizer learns from
+  std::vector<double> advantages;            // of these; 0 of the others
+  BatchLoss critic;                          // of the pass that scored them; its gradients are waiting
   Seconds seconds;
 };
 
@@ -159,8 +161,24 @@ void RlTask::ScoreReplies(Replies& replies) {
   for (size_t i = 0; i < replies.samples.size(); ++i) {
     replies.rewards.push_back(scorer_.Reward(replies.samples[i], replies.mse[i]));
   }
-  replies.advantages = GroupAdvantages(replies.rewards, replies.group);
+  ChooseLearned(options_.learn_from > 0 ? options_.learn_from : replies.group, replies);
   replies.seconds.score = SecondsSince(begin);
+}
+
+void RlTask::ChooseLearned(int64_t count, Replies& replies) {
+  const auto group = static_cast<size_t>(replies.group);
+  replies.advantages.assign(replies.rewards.size(), 0);
+  for (size_t first = 0; first < replies.rewards.size(); first += group) {
+    std::vector<size_t>& learned = replies.learned.emplace_back(
+        WidestRewards(std::span<const double>(replies.rewards).subspan(first, group), count));
+    std::vector<double> rewards;
+    for (size_t& i : learned) {
+      i += first;
+      rewards.push_back(replies.rewards[i]);
+    }
+    const std::vector<double> advantages = GroupAdvantages(rewards, count);
+    for (size_t k = 0; k < learned.size(); ++k) replies.advantages[learned[k]] = advantages[k];
+  }
 }
 
 std::vector<PolicyGroup> RlTask::Groups(const Replies& replies) const {
@@ -168,8 +186,7 @@ std::vector<PolicyGroup> RlTask::Groups(const Replies& replies) const {
   groups.reserve(replies.vectors.size());
   for (size_t g = 0; g < replies.vectors.size(); ++g) {
     PolicyGroup group{.activation = replies.vectors[g], .replies = {}};
-    for (int64_t j = 0; j < replies.group; ++j) {
-      const size_t i = g * static_cast<size_t>(replies.group) + static_cast<size_t>(j);
+    for (const size_t i : replies.learned[g]) {
       group.replies.push_back({replies.samples[i].ids, replies.samples[i].logprobs, replies.advantages[i]});
     }
     groups.push_back(std::move(group));

@@ -52,6 +52,7 @@ class RlTask {
 
   Replies Draw(std::span<const ActivationRow> rows, int64_t step);
   void ScoreReplies(Replies& replies);
+  static void ChooseLearned(int64_t count, Replies& replies);
   Outcomes Gather(const Replies& replies) const;
   std::vector<PolicyGroup> Groups(const Replies& replies) const;
   void Train(Replies& replies, nlohmann::ordered_json& figures);
