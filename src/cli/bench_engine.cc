@@ -3,9 +3,13 @@
 #include "cli/bench_engine.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sum.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -122,15 +126,101 @@ void RequireAlike(const std::vector<TokenId>& ours, const std::vector<TokenId>& 
         .found = fmt::format("{} of {} equal", same, ours.size())});
 }
 
-LlamaCppLoad LlamaLoad(const BenchEngineArguments& o, const std::string& mode, int threads) {
-  if (mode == "prefill") return {.batch = 1, .prompt_tokens = o.prompt_tokens, .tokens = 1, .threads = threads};
-  return {.batch = o.batch, .prompt_tokens = o.prompt_tokens, .tokens = o.tokens, .threads = threads};
+// Bytes of weights that every step of decoding reads.
+double BytesOfAStep(const ModelSpec& spec, const std::string& quant, at::ScalarType compute) {
+  double numbers = static_cast<double>(spec.vocab_size * spec.d_model);  // the head, tied or not
+  for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
+    const auto [out, in] = LinearShape(spec, linear);
+    numbers += static_cast<double>(out * in * spec.n_blocks);
+  }
+  return numbers * (quant == "q8" ? 1 : compute == at::kFloat ? 4 : 2);
+}
+
+// Bytes a second that all threads together read from memory.
+double MemorySpeed() {
+  constexpr int64_t kNumbers = int64_t{1} << 28;  // 1 GiB, far more than any cache
+  constexpr int kTries = 3;
+  const at::Tensor numbers = at::ones({kNumbers}, at::kFloat);
+  double best = std::numeric_limits<double>::max();
+  for (int i = 0; i < kTries; ++i) {
+    const Clock::time_point begin = Clock::now();
+    NLA_CHECK(at::sum(numbers).item<float>() > 0);
+    best = std::min(best, SecondsSince(begin));
+  }
+  return static_cast<double>(kNumbers * sizeof(float)) / best;
 }
 
 using Measuring = double (*)(const EngineSide&, std::vector<TokenId>&);
 
-void RunRounds(const std::string& mode, const BenchEngineArguments& o, const CommonOptions& common,
-               Measuring measuring) {
+// One of the two benchmarks.
+struct EngineBenchmark {
+  std::string mode;  // "decode" or "prefill", as the peer calls it
+  Measuring measure;
+  std::string NameFor(const BenchEngineArguments& o) const {
+    return mode == "decode" ? fmt::format("decode, {} in flight", o.batch)
+                            : fmt::format("prefill, {} tokens", o.prompt_tokens);
+  }
+};
+
+// Another program on the same work: tokens a second, given our sequences' first tokens.
+struct EnginePeer {
+  std::string name;
+  std::function<double(const std::vector<TokenId>& first)> measure;
+  std::vector<double> speeds = {};
+};
+
+EnginePeer TransformersPeer(const EngineBenchmark& benchmark, const BenchEngineArguments& o, const std::string& dtype,
+                            int threads) {
+  const std::vector<std::string> command = {o.python,
+                                            o.peers + "/engine_peer.py",
+                                            benchmark.mode,
+                                            "--model",
+                                            o.model,
+                                            "--batch",
+                                            std::to_string(o.batch),
+                                            "--prompt-tokens",
+                                            std::to_string(o.prompt_tokens),
+                                            "--tokens",
+                                            std::to_string(o.tokens),
+                                            "--prompts",
+                                            std::to_string(o.prompts),
+                                            "--threads",
+                                            std::to_string(threads),
+                                            "--dtype",
+                                            dtype};
+  const auto measure = [command, &o, dtype](const std::vector<TokenId>& first) {
+    const BenchRun run = RunBenchCommand(command);
+    if (dtype == "fp32" && o.quant == "none") {
+      RequireAlike(first, run.document.value("first", std::vector<TokenId>()), o.model);
+    }
+    return BenchNumber(run, "tokens_per_second");
+  };
+  return {"transformers, " + dtype, measure};
+}
+
+EnginePeer LlamaCppPeer(const EngineBenchmark& benchmark, const BenchEngineArguments& o, const std::string& gguf,
+                        int threads) {
+  const bool decode = benchmark.mode == "decode";
+  const LlamaCppLoad load{.batch = decode ? o.batch : 1,
+                          .prompt_tokens = o.prompt_tokens,
+                          .tokens = decode ? o.tokens : 1,
+                          .threads = threads};
+  const auto measure = [program = o.llama.program, gguf, load, decode](const std::vector<TokenId>& /*first*/) {
+    const LlamaCppSpeed speed = RunLlamaCpp(program, gguf, load);
+    return decode ? speed.tokens_per_second : speed.prompt_tokens_per_second;
+  };
+  return {LlamaCppName(gguf), measure};
+}
+
+std::vector<EnginePeer> PeersOf(const EngineBenchmark& benchmark, const BenchEngineArguments& o,
+                                const std::string& dtype, int threads) {
+  std::vector<EnginePeer> peers;
+  if (!o.python.empty()) peers.push_back(TransformersPeer(benchmark, o, dtype, threads));
+  for (const std::string& gguf : o.llama.files) peers.push_back(LlamaCppPeer(benchmark, o, gguf, threads));
+  return peers;
+}
+
+void RunRounds(const EngineBenchmark& benchmark, const BenchEngineArguments& o, const CommonOptions& common) {
   CheckLlamaCpp(o.llama);
   const at::ScalarType compute = SetUpCompute(common);
   const std::string dtype = compute == at::kFloat ? "fp32" : "bf16";
@@ -138,51 +228,31 @@ void RunRounds(const std::string& mode, const BenchEngineArguments& o, const Com
   const int threads = common.threads > 0 ? common.threads : cores;
   const LanguageModel model =
       LanguageModel::Load(o.model, {.compute = compute, .packing = PackingOf(o.quant, compute)});
-  const std::vector<std::string> peer = {o.python,
-                                         o.peers + "/engine_peer.py",
-                                         mode,
-                                         "--model",
-                                         o.model,
-                                         "--batch",
-                                         std::to_string(o.batch),
-                                         "--prompt-tokens",
-                                         std::to_string(o.prompt_tokens),
-                                         "--tokens",
-                                         std::to_string(o.tokens),
-                                         "--prompts",
-                                         std::to_string(o.prompts),
-                                         "--threads",
-                                         std::to_string(threads),
-                                         "--dtype",
-                                         dtype};
-  std::vector<double> ours, theirs;
-  std::vector<std::vector<double>> llama(o.llama.files.size());
+  std::vector<EnginePeer> peers = PeersOf(benchmark, o, dtype, threads);
+  std::vector<double> ours;
   for (int64_t round = 0; round < o.rounds; ++round) {
     std::vector<TokenId> first;
-    ours.push_back(measuring({model, o}, first));
-    const BenchRun run = RunBenchCommand(peer);
-    theirs.push_back(BenchNumber(run, "tokens_per_second"));
-    if (dtype == "fp32" && o.quant == "none") {
-      RequireAlike(first, run.document.value("first", std::vector<TokenId>()), o.model);
-    }
-    for (size_t i = 0; i < llama.size(); ++i) {
-      const LlamaCppSpeed speed = RunLlamaCpp(o.llama.program, o.llama.files[i], LlamaLoad(o, mode, threads));
-      llama[i].push_back(mode == "decode" ? speed.tokens_per_second : speed.prompt_tokens_per_second);
-    }
-    if (!common.json) fmt::print("round {}: {:.1f} beside {:.1f} tokens/s\n", round + 1, ours.back(), theirs.back());
+    ours.push_back(benchmark.measure({model, o}, first));
+    for (EnginePeer& peer : peers) peer.speeds.push_back(peer.measure(first));
+    if (!common.json) fmt::print("round {}: {:.1f} tokens/s\n", round + 1, ours.back());
   }
-  const std::string name = mode == "decode" ? fmt::format("decode, {} in flight", o.batch)
-                                            : fmt::format("prefill, {} tokens", o.prompt_tokens);
-  std::vector<BenchRow> rows = {{name, Median(ours), Median(theirs), "transformers, " + dtype, "tokens/s"}};
-  for (size_t i = 0; i < llama.size(); ++i) {
-    rows.push_back({name, Median(ours), Median(llama[i]), LlamaCppName(o.llama.files[i]), "tokens/s"});
+  const double speed = Median(ours);
+  std::vector<BenchRow> rows;
+  for (const EnginePeer& peer : peers) {
+    rows.push_back({benchmark.NameFor(o), speed, Median(peer.speeds), peer.name, "tokens/s"});
   }
-  PrintBenchRows(rows, common,
-                 {{"dtype", dtype},
-                  {"quant", o.quant},
-                  {"rounds", o.rounds},
-                  {"threads", threads},
-                  {"prompt_tokens", o.prompt_tokens}});
+  nlohmann::ordered_json facts = {{"tokens_per_second", speed}, {"dtype", dtype},
+                                  {"quant", o.quant},           {"rounds", o.rounds},
+                                  {"threads", threads},         {"prompt_tokens", o.prompt_tokens}};
+  if (benchmark.mode == "decode") {
+    const double steps = speed / static_cast<double>(o.batch);  // a second
+    const double read = BytesOfAStep(model.decoder.spec(), o.quant, compute) * steps / 1e9;
+    const double memory = MemorySpeed() / 1e9;
+    facts["weights_gb_per_second"] = read;
+    facts["memory_gb_per_second"] = memory;
+    if (!common.json) fmt::print("weights are read at {:.1f} GB/s, memory at {:.1f} GB/s\n", read, memory);
+  }
+  PrintBenchRows(rows, common, facts);
 }
 
 std::shared_ptr<BenchEngineArguments> AddEngineBenchmark(Command command, int64_t prompt_tokens) {
@@ -205,7 +275,7 @@ void AddBenchDecode(Command bench, CommonOptions& common) {
   const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 32);
   command.AddOption("--batch", options->batch, "replies in flight").ShowDefault().Positive();
   command.AddOption("--tokens", options->tokens, "timed tokens of each").ShowDefault().Positive();
-  command.OnRun([=, &common] { RunRounds("decode", *options, common, &Decode); });
+  command.OnRun([=, &common] { RunRounds({"decode", &Decode}, *options, common); });
 }
 
 void AddBenchPrefill(Command bench, CommonOptions& common) {
@@ -214,7 +284,7 @@ void AddBenchPrefill(Command bench, CommonOptions& common) {
                  "nla bench prefill --model DIR --prompt-tokens 512 --quant q8");
   const std::shared_ptr<BenchEngineArguments> options = AddEngineBenchmark(command, 512);
   command.AddOption("--prompts", options->prompts, "timed prompts, one after another").ShowDefault().Positive();
-  command.OnRun([=, &common] { RunRounds("prefill", *options, common, &Prefill); });
+  command.OnRun([=, &common] { RunRounds({"prefill", &Prefill}, *options, common); });
 }
 
 }  // namespace nla::cli
