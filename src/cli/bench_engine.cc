@@ -238,6 +238,7 @@ void RunRounds(const EngineBenchmark& benchmark, const BenchEngineArguments& o, 
   }
   const double speed = Median(ours);
   std::vector<BenchRow> rows;
+  rows.reserve(peers.size());
   for (const EnginePeer& peer : peers) {
     rows.push_back({benchmark.NameFor(o), speed, Median(peer.speeds), peer.name, "tokens/s"});
   }

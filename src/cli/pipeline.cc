@@ -79,7 +79,7 @@ Plan MakePlan(const PipelineArguments& arguments, const CommonOptions& common) {
   return plan;
 }
 
-ordered_json Document(const Plan& plan) {
+ordered_json PlanDocument(const Plan& plan) {
   ordered_json stages = ordered_json::array();
   for (const PlannedStage& planned : plan.stages) {
     ordered_json stage = {
@@ -189,7 +189,7 @@ void AddPipeline(Command root, CommonOptions& common) {
     SetUpCompute(common);
     const Plan plan = MakePlan(*arguments, common);
     if (arguments->dry_run) {
-      common.json ? PrintJson(Document(plan)) : Show(plan);
+      common.json ? PrintJson(PlanDocument(plan)) : Show(plan);
       if (FirstTooLarge(plan) != nullptr) common.exit_code = 1;
       return;
     }

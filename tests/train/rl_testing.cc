@@ -164,8 +164,8 @@ std::vector<nlohmann::json> ReadRlLines(const fs::path& path) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     lines.push_back(nlohmann::json::parse(line));
-    for (const char* field :
-         {"seconds", "rollout_seconds", "score_seconds", "train_seconds", "samples_per_second", "tokens_per_second"}) {
+    for (const char* field : {"seconds", "rollout_seconds", "score_seconds", "train_seconds", "sync_seconds",
+                              "samples_per_second", "tokens_per_second"}) {
       lines.back().erase(field);
     }
   }

@@ -55,7 +55,10 @@ const std::vector<Chart>& Charts() {
       {"gradient norm", "step", {{"av_grad_norm", "verbalizer"}, {"ar_grad_norm", "reconstructor"}}},
       {"seconds of a step",
        "step",
-       {{"rollout_seconds", "rollout"}, {"score_seconds", "scoring"}, {"train_seconds", "training"}}},
+       {{"rollout_seconds", "rollout"},
+        {"score_seconds", "scoring"},
+        {"train_seconds", "training"},
+        {"sync_seconds", "weights to servers"}}},
   };
   return charts;
 }
