@@ -3,6 +3,7 @@
 
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -139,7 +139,8 @@ PipelineRecipe ReadPipelineRecipe(const std::filesystem::path& file, const std::
       recipe.stages.push_back(Training(node.Scalar(), file, assignments, where));
     } else if (node.IsMap() && node.size() == 1 && node.begin()->second.IsScalar()) {
       const std::string name = node.begin()->first.Scalar();
-      recipe.stages.push_back({name, WordsOf(node.begin()->second.Scalar(), fields, where + ": " + name), ""});
+      recipe.stages.push_back(
+          {name, WordsOf(node.begin()->second.Scalar(), fields, fmt::format("{}: {}", where, name)), ""});
     } else {
       FailUsage({.where = where, .found = "another form", .wanted = "NAME: COMMAND, or the name of a training"});
     }
