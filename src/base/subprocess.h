@@ -13,8 +13,8 @@ struct ProcessResult {
   double peak_rss_mb = 0;  // of the process itself
 };
 
-// `arguments[0]` is the program (looked up in PATH). Errors name it when it cannot be started. SIGINT or SIGTERM to this
-// process is handed on to it, as SIGINT.
+// `arguments[0]` is the program (looked up in PATH). Errors name it when it cannot be started. SIGINT or SIGTERM to
+// this process is handed on to it, as SIGINT.
 ProcessResult RunProcess(const std::vector<std::string>& arguments);
 
 // The path of the running program.

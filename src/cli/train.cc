@@ -112,7 +112,8 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, R
   command.AddOption("recipe", arguments->recipe, fmt::format("YAML file with the section {}", role.section)).Required();
   command.AddOption("--set", arguments->assignments, "change a field: " + role.assignment).TypeName("KEY=VALUE");
   const Option resume =
-      command.AddFlag("--resume", arguments->resume, "go on from the newest checkpoint in the run directory, or begin where there is none");
+      command.AddFlag("--resume", arguments->resume,
+                      "go on from the newest checkpoint in the run directory, or begin where there is none");
   command.AddFlag("--replace", arguments->replace, "lose the run that is in the run directory").NotWith(resume);
   command.AddToFooter("Fields of " + role.section + " (default):\n" + HelpText(Fields(*options)));
   command.OnRun([=, &common] {

@@ -26,8 +26,8 @@ class ServerRollout : public Rollout {
   // Requests are dealt out to the servers in turn. A reply of other weights than the last ones is asked for again; a
   // server that stays away ends the run with its name, and the run can go on from its newest checkpoint.
   std::vector<Sample> Run(std::span<const float> activations, const RolloutOptions& options) override;
-  // Writes the weights and waits until every server has loaded them: `nla serve` adapters as they are, where the pair has
-  // them, an SGLang merged ones.
+  // Writes the weights and waits until every server has loaded them: `nla serve` adapters as they are, where the pair
+  // has them, an SGLang merged ones.
   void WeightsChanged(int64_t step) override;
   std::optional<double> Agreement() const override;
 
