@@ -126,7 +126,7 @@ class Decoder {
 
   ModelSpec spec_;
   at::ScalarType compute_ = at::kFloat;
-  at::Tensor embedding_;  // [V, D], compute dtype
+  at::Tensor embedding_;  // [V, D], compute dtype; the narrower stored one where linears are packed
   double embedding_scale_ = 1;
   at::Tensor final_norm_, head_;
   std::vector<Block> blocks_;

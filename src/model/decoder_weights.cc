@@ -5,9 +5,12 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <string_view>
@@ -21,6 +24,21 @@
 #include "model/tensor_io.h"
 
 namespace nla {
+namespace {
+
+// Gives back the memory of a tensor that has been copied out of its checkpoint's mapped file: a large one is read once,
+// and would otherwise count beside what was made of it.
+void ReleasePages(const TensorView& view) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<uintptr_t>(view.bytes.data());
+  const uintptr_t begin = (first + page - 1) / page * page;
+  const uintptr_t end = (first + view.bytes.size()) / page * page;
+  // A hint: the pages come back from the file when they are read again.
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+}  // namespace
+
 Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& options) {
   const std::string where = checkpoint.directory().string();
   Decoder decoder;
@@ -41,7 +59,12 @@ Decoder Decoder::Load(const Checkpoint& checkpoint, const DecoderOptions& option
   for (auto facts = tensors.begin(); facts != tensors.end(); ++facts) {
     const TensorView& view = FindTensor(checkpoint, spec, facts->name);
     const bool is_norm = facts->part == TensorPart::kNorm || facts->part == TensorPart::kFinalNorm;
-    decoder.Slot(*facts) = ToTensor(view, facts->shape, is_norm ? at::kFloat : options.compute, where);
+    // Rows of a table that is only looked up in are the same in fp32 later.
+    const bool narrow = view.dtype == DType::kBF16 || view.dtype == DType::kF16;
+    const bool as_stored = model && narrow && facts->part == TensorPart::kEmbedding && options.compute == at::kFloat;
+    const at::ScalarType kept = is_norm ? at::kFloat : as_stored ? ScalarOf(view.dtype, where) : options.compute;
+    decoder.Slot(*facts) = ToTensor(view, facts->shape, kept, where);
+    ReleasePages(view);
     const bool ends_block = facts->block >= 0 && (facts + 1 == tensors.end() || (facts + 1)->block != facts->block);
     if (!model || !ends_block) continue;
     model->AddBlock(decoder.MergedBlock(facts->block));
