@@ -42,9 +42,9 @@ class CostsTest : public ::testing::Test {
   }
   StageCost Cost(const std::string& stage, const std::vector<std::string>& assignments = {}) const {
     const PipelineRecipe recipe = Read(
-        "train_av: {base_model: m, dataset: d, out: o, steps: 5, batch_size: 4, lora: {rank: 2}}\n"
-        "train_ar: {base_model: m, dataset: d, out: o, steps: 5, batch_size: 4, lora: {rank: 0}}\n"
-        "train_rl: {pair: p, dataset: d, out: o, steps: 3, prompts: 2, samples: 4, max_new_tokens: 20}\n",
+        "train_av: {base_model: m, dataset: d, out: o, steps: 5, batch_size: 4, lora: {rank: 2}, dtype: fp32}\n"
+        "train_ar: {base_model: m, dataset: d, out: o, steps: 5, batch_size: 4, lora: {rank: 0}, dtype: fp32}\n"
+        "train_rl: {pair: p, dataset: d, out: o, steps: 3, prompts: 2, samples: 4, max_new_tokens: 20, dtype: fp32}\n",
         assignments);
     return CostOf(recipe.stages[recipe.IndexOf(stage, "")], recipe, SpecOf(recipe), kMachine, assignments);
   }
