@@ -1,5 +1,6 @@
 """What the transformers peers share: threads, peak memory, versions, and one JSON line as the result."""
 
+import contextlib
 import json
 import os
 import platform
@@ -14,6 +15,22 @@ def limit_threads(count: int) -> None:
     os.environ.setdefault("RAYON_NUM_THREADS", str(count))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def autocast(dtype: str):
+    """The context of a forward pass: bf16 arithmetic, or none for "fp32"."""
+    import torch
+
+    return torch.autocast("cpu", dtype=torch.bfloat16) if dtype == "bf16" else contextlib.nullcontext()
+
+
+def update(optimiser, trained) -> None:
+    """A step on gradients of norm 1 at most; they are gone afterwards."""
+    import torch
+
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
 
 
 def peak_rss_mb() -> float:

@@ -12,7 +12,6 @@ bf16 (or fp32), adapters in fp32. Not timed: loading, and one step before the cl
 """
 
 import argparse
-import contextlib
 import pathlib
 import re
 import time
@@ -172,21 +171,13 @@ def main() -> None:
     actor_optimiser = torch.optim.AdamW(actor.trained, lr=1e-5, betas=(0.9, 0.95), weight_decay=0.0)
     critic_optimiser = torch.optim.AdamW(critic.trained, lr=1e-5, betas=(0.9, 0.95), weight_decay=0.0)
 
-    def autocast():
-        return torch.autocast("cpu", dtype=torch.bfloat16) if args.dtype == "bf16" else contextlib.nullcontext()
-
-    def update(optimiser, trained) -> None:
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-
     def score(texts, stopped, vectors):
         """Errors of all replies, 2 where they failed; the gradients of the mean are left in the critic."""
         found = [re.search(r"<explanation>\s*(.*?)\s*</explanation>", text, re.DOTALL) for text in texts]
         whole = [i for i, match in enumerate(found) if match and stopped[i]]
         errors = torch.full((len(texts),), FAILED)
         for chunk in torch.tensor(whole, dtype=torch.long).split(args.samples):
-            with autocast():
+            with peer_common.autocast(args.dtype):
                 part = critic.errors([found[i].group(1) for i in chunk.tolist()], vectors[chunk])
             (part.sum() / len(whole)).backward()
             errors[chunk] = part.detach()
@@ -197,7 +188,7 @@ def main() -> None:
             longest = int(lengths[part].max())
             words = ids[part, :longest]
             mask = torch.arange(longest)[None] < lengths[part][:, None]
-            with autocast():
+            with peer_common.autocast(args.dtype):
                 actor.model.set_adapter("reference")
                 with torch.no_grad():
                     reference = actor.logprobs(vectors[part], words)
@@ -212,13 +203,13 @@ def main() -> None:
 
     def step(vectors) -> tuple[float, int]:
         repeated = vectors.repeat_interleave(args.samples, dim=0)
-        with autocast():
+        with peer_common.autocast(args.dtype):
             ids, lengths, stopped = actor.reply(repeated, args)
         texts = [tokenizer.decode(row[:n], skip_special_tokens=True) for row, n in zip(ids, lengths, strict=True)]
         rewards = -score(texts, stopped.tolist(), repeated)
         train_actor(ids, lengths, repeated, advantages_of(rewards, args.samples))
-        update(actor_optimiser, actor.trained)
-        update(critic_optimiser, critic.trained)
+        peer_common.update(actor_optimiser, actor.trained)
+        peer_common.update(critic_optimiser, critic.trained)
         return float(rewards.mean()), int(lengths.sum())
 
     batches = rows.split(args.prompts)

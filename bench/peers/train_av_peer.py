@@ -10,7 +10,6 @@ backward and update. Not timed: loading, tokenisation, and one step before the c
 """
 
 import argparse
-import contextlib
 import math
 import time
 
@@ -103,9 +102,6 @@ def main() -> None:
     optimiser = torch.optim.AdamW(trained, lr=args.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     scale = args.injection_scale or math.sqrt(model.config.hidden_size)
 
-    def autocast():
-        return torch.autocast("cpu", dtype=torch.bfloat16) if args.dtype == "bf16" else contextlib.nullcontext()
-
     def step(batch: list[dict]) -> tuple[float, int]:
         ids, labels, mask, vectors = assemble(batch, pad_id)
         sites = (ids == marker).nonzero()
@@ -114,12 +110,10 @@ def main() -> None:
         embedded = model.get_input_embeddings()(ids)
         scaled = vectors * (scale / vectors.norm(dim=1, keepdim=True))
         embedded = embedded.index_put((sites[:, 0], sites[:, 1]), scaled.to(embedded.dtype))
-        with autocast():
+        with peer_common.autocast(args.dtype):
             loss = model(inputs_embeds=embedded, attention_mask=mask, labels=labels, use_cache=False).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        peer_common.update(optimiser, trained)
         return float(loss.detach()), int(mask.sum())
 
     batches = [rows[i : i + args.batch] for i in range(0, len(rows), args.batch)]

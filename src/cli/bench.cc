@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -184,8 +183,7 @@ void AddBenchmark(Command bench, CommonOptions& common, const Benchmark& benchma
   AddPeerOptions(command, options->rounds, options->python, options->peers);
   command.OnRun([options, benchmark, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
-    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-    const std::string threads = std::to_string(common.threads > 0 ? common.threads : cores);
+    const std::string threads = std::to_string(BenchThreads(common));
     const ScratchFolder scratch;
     RunComparison(benchmark.name, benchmark.make(*options, threads, dtype, scratch.path()), *options, common, dtype);
   });

@@ -11,7 +11,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/fail.h"
@@ -224,8 +223,7 @@ void RunRounds(const EngineBenchmark& benchmark, const BenchEngineArguments& o, 
   CheckLlamaCpp(o.llama);
   const at::ScalarType compute = SetUpCompute(common);
   const std::string dtype = compute == at::kFloat ? "fp32" : "bf16";
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  const int threads = common.threads > 0 ? common.threads : cores;
+  const int threads = BenchThreads(common);
   const LanguageModel model =
       LanguageModel::Load(o.model, {.compute = compute, .packing = PackingOf(o.quant, compute)});
   std::vector<EnginePeer> peers = PeersOf(benchmark, o, dtype, threads);

@@ -6,7 +6,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "base/fail.h"
 #include "base/subprocess.h"
@@ -83,8 +82,7 @@ void AddBenchLoad(Command bench, CommonOptions& common) {
   AddPeerOptions(command, options->rounds, options->python, options->peers);
   command.OnRun([=, &common] {
     const std::string dtype = SetUpCompute(common) == at::kFloat ? "fp32" : "bf16";
-    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-    const int threads = common.threads > 0 ? common.threads : cores;
+    const int threads = BenchThreads(common);
     std::vector<BenchRow> rows;
     for (const std::string& model : options->models) {
       BenchOne(*options, model, std::to_string(threads), dtype, rows);

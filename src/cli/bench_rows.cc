@@ -25,6 +25,10 @@ std::string ProcessorName() {
 
 }  // namespace
 
+int BenchThreads(const CommonOptions& common) {
+  return common.threads > 0 ? common.threads : static_cast<int>(std::thread::hardware_concurrency());
+}
+
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;

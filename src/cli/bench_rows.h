@@ -16,6 +16,9 @@ struct BenchRow {
   std::string unit;
 };
 
+// Threads that both sides of a comparison work with: --threads, or all cores.
+int BenchThreads(const CommonOptions& common);
+
 double Median(std::vector<double> values);
 
 // --rounds, --python and --peers, which every comparison with a Python script has.

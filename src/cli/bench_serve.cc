@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <random>
-#include <thread>
 
 #include "base/clock.h"
 #include "cli/bench_engine.h"
@@ -50,8 +49,7 @@ double WriteBatch(const Verbalizer& verbalizer, const BenchServeArguments& o) {
 void RunBenchServe(const BenchServeArguments& o, const CommonOptions& common) {
   CheckLlamaCpp(o.llama);
   const at::ScalarType compute = SetUpCompute(common);
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  const int threads = common.threads > 0 ? common.threads : cores;
+  const int threads = BenchThreads(common);
   RoleSource actor = LocateActor(o.pair, compute);
   actor.packing = PackingOf(o.quant, compute);
   const Verbalizer verbalizer = Verbalizer::Load(actor);

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -178,14 +178,6 @@ std::optional<double> LimitOfGroup() {
   double limit = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), limit);
   return failure == std::errc() ? std::optional(limit) : std::nullopt;  // "max": none
-}
-
-std::vector<std::string> AssignmentsOf(const std::string& section, const std::vector<std::string>& all) {
-  std::vector<std::string> own;
-  for (const std::string& assignment : all) {
-    if (assignment.starts_with(section + ".")) own.push_back(assignment);
-  }
-  return own;
 }
 
 }  // namespace

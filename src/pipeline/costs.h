@@ -26,8 +26,8 @@ struct StageCost {
   std::optional<double> seconds;
 };
 
-// The spec of the recipe's base model: of its directory, of the hub's cache, else of `pipeline.config`. An error names
-// all three where none is there.
+// The spec of the recipe's base model: of its directory, else of `pipeline.config`. An error names both where neither
+// is there.
 ModelSpec SpecOf(const PipelineRecipe& recipe);
 
 // Of a stage of the recipe, under the --set assignments of its training. Checks the training's section: usage errors

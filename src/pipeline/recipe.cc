@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <sstream>
 
 #include "base/fail.h"
@@ -60,8 +61,7 @@ Stage Training(const std::string& section, const std::filesystem::path& recipe,
   for (const auto& [name, role] : kTrainings) {
     if (section != name) continue;
     Stage stage{.name = section, .words = {"train", role, recipe.string(), "--resume"}, .training = section};
-    for (const std::string& assignment : assignments) {
-      if (!assignment.starts_with(section + ".")) continue;
+    for (const std::string& assignment : AssignmentsOf(section, assignments)) {
       stage.words.insert(stage.words.end(), {"--set", assignment});
     }
     return stage;
@@ -71,24 +71,18 @@ Stage Training(const std::string& section, const std::filesystem::path& recipe,
              .wanted = "train_ar, train_av or train_rl, or NAME: COMMAND"});
 }
 
-// The assignments of `pipeline`; one of no section that the recipe may have is a usage error.
-std::vector<std::string> OwnAssignments(const std::vector<std::string>& assignments) {
-  std::vector<std::string> own;
+// An assignment of no section that the recipe may have is a usage error.
+void CheckSections(const std::vector<std::string>& assignments) {
   for (const std::string& assignment : assignments) {
     const std::string section = assignment.substr(0, assignment.find('.'));
-    if (section == kSection) {
-      own.push_back(assignment);
-      continue;
-    }
     const bool training =
         std::any_of(kTrainings.begin(), kTrainings.end(), [&](const auto& each) { return section == each.first; });
-    if (!training) {
+    if (section != kSection && !training) {
       FailUsage({.where = "--set",
                  .found = fmt::format("\"{}\"", assignment),
                  .wanted = "pipeline.KEY=VALUE, or the same of train_ar, train_av or train_rl"});
     }
   }
-  return own;
 }
 
 YAML::Node StagesOf(const std::filesystem::path& file) {
@@ -117,6 +111,13 @@ FieldList Fields(PipelineOptions& o) {
           {"seed", &o.seed, "seed of the stages that name it"}};
 }
 
+std::vector<std::string> AssignmentsOf(const std::string& section, const std::vector<std::string>& assignments) {
+  std::vector<std::string> own;
+  std::copy_if(assignments.begin(), assignments.end(), std::back_inserter(own),
+               [&](const std::string& assignment) { return assignment.starts_with(section + "."); });
+  return own;
+}
+
 size_t PipelineRecipe::IndexOf(const std::string& stage, const std::string& option) const {
   std::vector<std::string> names;
   for (const Stage& each : stages) names.push_back(each.name);
@@ -132,7 +133,8 @@ size_t PipelineRecipe::IndexOf(const std::string& stage, const std::string& opti
 PipelineRecipe ReadPipelineRecipe(const std::filesystem::path& file, const std::vector<std::string>& assignments) {
   PipelineRecipe recipe{.file = file, .options = {}, .stages = {}};
   const FieldList fields = Fields(recipe.options);
-  LoadRecipe(fields, file.string(), kSection, OwnAssignments(assignments));
+  CheckSections(assignments);
+  LoadRecipe(fields, file.string(), kSection, AssignmentsOf(kSection, assignments));
   for (const YAML::Node& node : StagesOf(file)) {
     const std::string where = fmt::format("{}:{}", file.string(), node.Mark().line + 1);
     if (node.IsScalar()) {

@@ -27,6 +27,9 @@ struct PipelineOptions {
 };
 FieldList Fields(PipelineOptions& options);
 
+// The assignments of --set ("train_av.lr=1e-4") that belong to a section.
+std::vector<std::string> AssignmentsOf(const std::string& section, const std::vector<std::string>& assignments);
+
 struct Stage {
   std::string name;
   std::vector<std::string> words;  // of the command line, without the program
