@@ -176,7 +176,8 @@ def main() -> None:
         found = [re.search(r"<explanation>\s*(.*?)\s*</explanation>", text, re.DOTALL) for text in texts]
         whole = [i for i, match in enumerate(found) if match and stopped[i]]
         errors = torch.full((len(texts),), FAILED)
-        for chunk in torch.tensor(whole, dtype=torch.long).split(args.samples):
+        for begin in range(0, len(whole), args.samples):
+            chunk = torch.tensor(whole[begin : begin + args.samples])
             with peer_common.autocast(args.dtype):
                 part = critic.errors([found[i].group(1) for i in chunk.tolist()], vectors[chunk])
             (part.sum() / len(whole)).backward()
