@@ -15,15 +15,42 @@ namespace {
 using ops::Load8;
 
 constexpr int64_t kLanes = 8;
-static_assert(kPageTokens == 2 * kLanes);
+constexpr int64_t kSpan = 2 * kLanes;  // what RowSums adds at once
+static_assert(kPageTokens == kSpan);
 
-// query · key of a page's tokens for kHeads heads, to weights[head · stride].
-template <int kHeads, typename T>
-void ScorePage(const float* query, int64_t d, const T* keys, float* weights, int64_t stride) {
-  ops::RowSums<kHeads> sums;
-  for (int64_t c = 0; c < d; ++c) {
-    sums.Add(Load8(keys + c * kPageTokens), Load8(keys + c * kPageTokens + kLanes), query + c, d);
+// Spans at once whose sums fit into twelve registers: the sums of one span of few heads would wait for each other.
+template <int kHeads>
+constexpr int kAtOnce = kHeads <= 3 ? 2 : 1;
+
+// Sums of kSpans spans that lie `apart` from each other.
+template <int kHeads, int kSpans>
+struct SpanSums {
+  ops::RowSums<kHeads> first;
+  SpanSums<kHeads, kSpans - 1> rest;
+
+  template <typename T>
+  [[gnu::always_inline]] void Add(const T* at, int64_t apart, const float* factor, int64_t stride) {
+    first.Add(Load8(at), Load8(at + kLanes), factor, stride);
+    rest.Add(at + apart, apart, factor, stride);
   }
+  [[gnu::always_inline]] void Store(float* out, int64_t stride) const {
+    first.Store(out, stride);
+    rest.Store(out + kSpan, stride);
+  }
+};
+
+template <int kHeads>
+struct SpanSums<kHeads, 0> {
+  template <typename T>
+  void Add(const T* /*at*/, int64_t /*apart*/, const float* /*factor*/, int64_t /*stride*/) {}
+  void Store(float* /*out*/, int64_t /*stride*/) const {}
+};
+
+// query · key of kPages pages' tokens for kHeads heads, to weights[head · stride …], page after page.
+template <int kHeads, int kPages, typename T>
+void ScorePages(const float* query, int64_t d, const T* keys, int64_t apart, float* weights, int64_t stride) {
+  SpanSums<kHeads, kPages> sums;
+  for (int64_t c = 0; c < d; ++c) sums.Add(keys + c * kPageTokens, apart, query + c, d);
   sums.Store(weights, stride);
 }
 
@@ -64,22 +91,24 @@ struct Values {
   }
 };
 
-// out[head][begin …] = Σ weight · value over sixteen columns of kHeads heads. The weight of a token is at
+// out[head][begin …] = Σ weight · value over kSpans times sixteen columns of kHeads heads. The weight of a token is at
 // weights[head · stride + its index].
-template <int kHeads, typename T>
+template <int kHeads, int kSpans, typename T>
 void SumValues(const Values<T>& values, int64_t begin, const float* weights, int64_t stride, float* out) {
-  ops::RowSums<kHeads> sums;
-  values.ForEach([&](int64_t index, const T* value) {
-    sums.Add(Load8(value + begin), Load8(value + begin + kLanes), weights + index, stride);
-  });
+  SpanSums<kHeads, kSpans> sums;
+  values.ForEach([&](int64_t index, const T* value) { sums.Add(value + begin, kSpan, weights + index, stride); });
   sums.Store(out + begin, values.shape.d);
 }
 
 template <int kHeads, typename T>
 void SumAllValues(const Values<T>& values, const float* weights, int64_t stride, float* out) {
   const int64_t d = values.shape.d;
+  constexpr int kSpans = kAtOnce<kHeads>;
   int64_t begin = 0;
-  for (; begin + 2 * kLanes <= d; begin += 2 * kLanes) SumValues<kHeads>(values, begin, weights, stride, out);
+  for (; begin + kSpans * kSpan <= d; begin += kSpans * kSpan) {
+    SumValues<kHeads, kSpans>(values, begin, weights, stride, out);
+  }
+  for (; begin + kSpan <= d; begin += kSpan) SumValues<kHeads, 1>(values, begin, weights, stride, out);
   if (begin == d) return;
   for (int h = 0; h < kHeads; ++h) std::fill(out + h * d + begin, out + (h + 1) * d, 0.0F);
   values.ForEach([&](int64_t index, const T* value) {
@@ -96,10 +125,18 @@ void AttendHeads(const float* q, const AttendedRow& row, int64_t group, const At
   const int64_t stride = scratch.stride();
   const int64_t base = row.first / kPageTokens * kPageTokens;
   float* weights = scratch.weights();
-  for (int64_t token = base; token < row.end; token += kPageTokens) {
-    const int64_t page = row.pages[token / kPageTokens];
-    const T* keys = slabs.keys + (page * shape.groups + group) * shape.d * kPageTokens;
-    ScorePage<kHeads>(q, shape.d, keys, weights + token - base, stride);
+  const auto keys = [&](int64_t token) {
+    return slabs.keys + (row.pages[token / kPageTokens] * shape.groups + group) * shape.d * kPageTokens;
+  };
+  constexpr int kPages = kAtOnce<kHeads>;
+  int64_t token = base;
+  for (; token + (kPages - 1) * kPageTokens < row.end; token += kPages * kPageTokens) {
+    const T* page = keys(token);
+    const int64_t apart = keys(token + (kPages - 1) * kPageTokens) - page;
+    ScorePages<kHeads, kPages>(q, shape.d, page, apart, weights + token - base, stride);
+  }
+  for (; token < row.end; token += kPageTokens) {
+    ScorePages<kHeads, 1>(q, shape.d, keys(token), 0, weights + token - base, stride);
   }
   for (int h = 0; h < kHeads; ++h) Softmax(weights + h * stride + row.first - base, row.end - row.first);
   SumAllValues<kHeads, T>({row, slabs.values, group, shape, base}, weights, stride, out);

@@ -9,9 +9,9 @@ namespace {
 constexpr int kTileRows = 6;
 
 template <int kCount>
-void Tile(const FloatJob& job, int64_t row, float* sums) {
+void Tile(const FloatJob& job, int64_t row, float* sums, int64_t stride) {
   if constexpr (kCount > 1) {
-    if (job.count - row < kCount) return Tile<kCount - 1>(job, row, sums);
+    if (job.count - row < kCount) return Tile<kCount - 1>(job, row, sums, stride);
   }
   const float* inputs = job.rows + row * job.stride;
   ops::RowSums<kCount> tile;
@@ -19,13 +19,13 @@ void Tile(const FloatJob& job, int64_t row, float* sums) {
     const float* weights = job.panel + k * kPanelOutputs;
     tile.Add(ops::Load8(weights), ops::Load8(weights + 8), inputs + k, job.stride);
   }
-  tile.Store(sums + row * kPanelOutputs, kPanelOutputs);
+  tile.Store(sums + row * stride, stride);
 }
 
 }  // namespace
 
-void MultiplyFloat(const FloatJob& job, float* sums) {
-  for (int64_t row = 0; row < job.count; row += kTileRows) Tile<kTileRows>(job, row, sums);
+void MultiplyFloat(const FloatJob& job, float* sums, int64_t stride) {
+  for (int64_t row = 0; row < job.count; row += kTileRows) Tile<kTileRows>(job, row, sums, stride);
 }
 
 }  // namespace nla::packed

@@ -15,7 +15,8 @@ struct FloatJob {
   int64_t count = 0;
 };
 
-// sums[row][output] = Σ input · weight, in the order of the inputs, so that a row's sums are the same in any company.
-void MultiplyFloat(const FloatJob& job, float* sums);
+// sums[row · stride + output] = Σ input · weight, in the order of the inputs, so that a row's sums are the same in any
+// company.
+void MultiplyFloat(const FloatJob& job, float* sums, int64_t stride);
 
 }  // namespace nla::packed

@@ -116,17 +116,18 @@ void PackedLinear::PackInt8(const at::Tensor& weight) {
   });
 }
 
-void PackedLinear::Run(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const {
+void PackedLinear::RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out,
+                           int64_t stride) const {
   NLA_CHECK(in.format_ == format_ && rows.count <= kMostRows);
-  const int64_t stride = in.numbers_.size(1);
+  const int64_t in_stride = in.numbers_.size(1);
   const float* bias = bias_.defined() ? bias_.const_data_ptr<float>() + panel * kPanelOutputs : nullptr;
   if (format_ == Format::kFloat) {
     MultiplyFloat({weights_.const_data_ptr<float>() + panel * inputs_ * kPanelOutputs, inputs_,
-                   in.numbers_.const_data_ptr<float>() + rows.first * stride, stride, rows.count},
-                  out);
+                   in.numbers_.const_data_ptr<float>() + rows.first * in_stride, in_stride, rows.count},
+                  out, stride);
     if (bias == nullptr) return;
     for (int64_t r = 0; r < rows.count; ++r) {
-      for (int64_t n = 0; n < kPanelOutputs; ++n) out[r * kPanelOutputs + n] += bias[n];
+      for (int64_t n = 0; n < kPanelOutputs; ++n) out[r * stride + n] += bias[n];
     }
     return;
   }
@@ -134,13 +135,13 @@ void PackedLinear::Run(int64_t panel, const LinearInputs& in, const RowRange& ro
   alignas(64) int32_t sums[kMostRows * kPanelOutputs];
   const int64_t pairs = weights_.size(1);
   kernel({weights_.const_data_ptr<int8_t>() + panel * pairs * kPanelOutputs * 2, pairs,
-          in.numbers_.const_data_ptr<int16_t>() + rows.first * stride, stride, rows.count},
+          in.numbers_.const_data_ptr<int16_t>() + rows.first * in_stride, in_stride, rows.count},
          sums);
   const float* scales = scales_.const_data_ptr<float>() + panel * kPanelOutputs;
   const float* row_scales = in.scales_.const_data_ptr<float>() + rows.first;
   for (int64_t r = 0; r < rows.count; ++r) {
     const int32_t* row = sums + r * kPanelOutputs;
-    float* to = out + r * kPanelOutputs;
+    float* to = out + r * stride;
     for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] = static_cast<float>(row[n]) * (scales[n] * row_scales[r]);
     if (bias == nullptr) continue;
     for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] += bias[n];
@@ -148,15 +149,13 @@ void PackedLinear::Run(int64_t panel, const LinearInputs& in, const RowRange& ro
 }
 
 void PackedLinear::RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const {
-  alignas(64) float tile[kMostRows * kPanelOutputs];
-  Run(panel, in, rows, tile);
   const int64_t first = panel * kPanelOutputs;
   const int64_t count = std::min(kPanelOutputs, outputs_ - first);
   float* to = out + rows.first * outputs_ + first;
-  if (count == kPanelOutputs) {  // the usual case, whose length the compiler knows
-    for (int64_t r = 0; r < rows.count; ++r) std::copy_n(tile + r * kPanelOutputs, kPanelOutputs, to + r * outputs_);
-    return;
-  }
+  if (count == kPanelOutputs) return RunRows(panel, in, rows, to, outputs_);
+  // The matrix ends before the last panel does.
+  alignas(64) float tile[kMostRows * kPanelOutputs];
+  Run(panel, in, rows, tile);
   for (int64_t r = 0; r < rows.count; ++r) std::copy_n(tile + r * kPanelOutputs, count, to + r * outputs_);
 }
 

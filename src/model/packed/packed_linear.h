@@ -47,13 +47,17 @@ class PackedLinear {
 
   // Outputs kPanelOutputs · panel … of the rows, to `out` [count][kPanelOutputs]; those beyond outputs() are zero. A
   // row's result does not depend on what other rows are in the call.
-  void Run(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
+  void Run(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const {
+    RunRows(panel, in, rows, out, kPanelOutputs);
+  }
   // The same into a matrix [rows][outputs()]; `out` is its first element.
   void RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
 
  private:
   void PackFloat(const at::Tensor& weight);
   void PackInt8(const at::Tensor& weight);
+  // A whole panel's outputs; those of a row begin `stride` after the row's before.
+  void RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out, int64_t stride) const;
 
   Format format_ = Format::kFloat;
   int64_t outputs_ = 0;
