@@ -52,3 +52,12 @@ function(nla_layer name)
     target_precompile_headers(nla_${name} PRIVATE ${arg_PRECOMPILE})
   endif()
 endfunction()
+
+# nla_module(NAME SOURCE LINK libs...): a library beside the program, which loads it when it needs it.
+function(nla_module name source)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  add_library(${name} MODULE ${source})
+  target_link_libraries(${name} PRIVATE ${arg_LINK} nla_warnings)
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS ${name} LIBRARY DESTINATION bin)
+endfunction()

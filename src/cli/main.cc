@@ -51,6 +51,7 @@ int Main(const std::vector<std::string>& arguments) {
   const int exit_code = RunCommand(arguments);
   // The processes that train beside this one would wait for it.
   if (exit_code != 0 && JoinedOrNull() != nullptr) JoinedOrNull()->Abort(exit_code);
+  LeaveProcesses();
   return exit_code;
 }
 

@@ -124,6 +124,7 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, R
     const CommonFields fields = CommonFieldsOf(*options);
     for (std::string* model : fields.models) *model = ResolveModel(*model).string();
     SetUpCompute(common);
+    common.device = JoinDevice(common.device);
     KeepFreedMemory();
     // The common options speak for the recipe only where they were given.
     if (command.option("--dtype").given()) *fields.dtype = common.dtype;

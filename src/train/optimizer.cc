@@ -81,6 +81,7 @@ std::vector<bool> Optimizer::ShareGradients(double weight) {
     ranks_->Reduce(grad, owners_[i]);
     trainable.grad = Mine(i) ? std::move(grad) : at::Tensor();
   }
+  ranks_->Finish();
   return present;
 }
 
@@ -91,6 +92,7 @@ void Optimizer::ShareMasters(const std::vector<bool>& updated) {
     ranks_->Broadcast(trainables_[i].master, owners_[i]);
     if (!Mine(i)) CopyMasterToLive(trainables_[i]);
   }
+  ranks_->Finish();
 }
 
 StepOutcome Optimizer::Step(double weight) {
@@ -150,6 +152,7 @@ std::vector<NamedTensor> Optimizer::WholeState() const {
       if (ranks_->writes()) moment->tensor = std::move(whole);
     }
   }
+  ranks_->Finish();
   return ranks_->writes() ? state : std::vector<NamedTensor>();
 }
 

@@ -28,6 +28,16 @@ class MpiCommunicator : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
+  LocalRank Local() override {
+    MPI_Comm here = MPI_COMM_NULL;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here);
+    LocalRank local;
+    MPI_Comm_rank(here, &local.rank);
+    MPI_Comm_size(here, &local.size);
+    MPI_Comm_free(&here);
+    return local;
+  }
+
   // To one and from there to all, so that no two ranks can sum in different orders.
   void Sum(std::span<double> values) override {
     NLA_CHECK(values.size() <= INT_MAX);
