@@ -5,7 +5,7 @@ NLA := build/release/nla
 # Relative paths in the compiler cache: another clone of the same sources finds them.
 export CCACHE_BASEDIR := $(CURDIR)
 
-.PHONY: help setup setup-demo build test check demo demo-pair bench format clean
+.PHONY: help setup setup-demo build test check check-nccl demo demo-pair bench format clean
 .NOTPARALLEL:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make demo-pair  train the pair of demo/pair again from nothing (hours)'
 	@echo 'make bench      time extraction and training beside a Python peer'
 	@echo 'make check      format, layering and clang-tidy on what changed'
+	@echo 'make check-nccl compile and link what training on several GPUs needs, and try it (fetches 220 MB)'
 	@echo 'make format     format the C++ files'
 	@echo 'make setup      install what is missing (packages, .venv); the targets above do it themselves'
 	@echo 'make clean      remove build/ and .cache/ (not .venv)'
@@ -39,6 +40,9 @@ check: setup
 	tools/format.sh --check
 	tools/check_includes
 	tools/tidy.sh
+
+check-nccl: setup
+	@tools/check_nccl.sh
 
 demo: build
 	@tools/demo.sh
