@@ -150,6 +150,8 @@ RemoteReply CompletionReply(const Json& whole, std::span<const TokenId> stop_ids
   const std::string reason = ended.is_string() ? ended.get<std::string>() : "nothing";
   if (reason != "stop" && reason != "length") return Unusable("ended by " + reason);
   RemoteReply reply;
+  const auto model = whole.find("model");
+  if (model != whole.end() && model->is_string()) reply.weight_version = model->get<std::string>();
   reply.finish = reason == "stop" ? FinishReason::kStop : FinishReason::kLength;
   reply.ids = choice.at("token_ids").get<std::vector<TokenId>>();
   reply.logprobs = choice.at("logprobs").at("token_logprobs").get<std::vector<double>>();

@@ -44,7 +44,8 @@ struct RemoteReply {
   std::vector<double> logprobs;  // one for each id, as the server counts them
   // The stop token that ended the reply, and its logprob; a stop by other means has none.
   std::optional<std::pair<TokenId, double>> stop_token = {};
-  std::string weight_version = {};  // of the weights that wrote it, where the server says so
+  // Of the weights that wrote it, where the server says so; a vLLM's model, which names its adapters.
+  std::string weight_version = {};
   FinishReason finish = FinishReason::kLength;
   // Why the reply must not be used although the server gave it: it was aborted, or retracted while it ran, or its
   // logprobs are not those of all its tokens. Empty: it may.

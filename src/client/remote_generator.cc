@@ -7,12 +7,12 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "client/server_weights.h"
 
 namespace nla {
 
@@ -83,7 +83,9 @@ RemoteReply RemoteGenerator::Ask(HttpClient& client, const RemoteRequest& reques
   const std::string url = options_.address.At(path);
   RemoteReply reply;
   HttpRequest post{.url = url, .headers = options_.address.Headers()};
-  post.body = vllm ? CompletionBody(request, facts_.model) : GenerateBody(request, transport_);
+  // A vLLM knows weights by the name of the model that is asked for.
+  post.body = vllm ? CompletionBody(request, weight_version.empty() ? facts_.model : weight_version)
+                   : GenerateBody(request, transport_);
   post.refuses = [&](const std::string& body) {
     reply =
         vllm ? ReadCompletionAnswer(body, prompts_.stop_ids, url) : ReadGenerateAnswer(body, prompts_.stop_ids, url);
@@ -94,6 +96,12 @@ RemoteReply RemoteGenerator::Ask(HttpClient& client, const RemoteRequest& reques
     return reply.unusable.empty() ? "" : "the reply " + reply.unusable;
   };
   const HttpResponse response = client.Run(post);
+  if (vllm && response.status == 404 && !weight_version.empty()) {
+    Fail({.where = url,
+          .what = fmt::format("the server has no adapters {} any more", weight_version),
+          .found = MessageOf(response.body),
+          .mend = "Was it started anew, or did somebody unload them? The run loads them again when it goes on"});
+  }
   if (response.status != 200 || !response.error.empty()) FailServer(response, options_.address, path);
   return reply;
 }
@@ -132,28 +140,9 @@ void RemoteGenerator::Run(int64_t count, const MakePrompt& prompt, const Take& t
 }
 
 void RemoteGenerator::LoadWeights(const std::string& directory, const std::string& weight_version) const {
-  constexpr const char* kPath = "/update_weights_from_disk";
-  if (facts_.kind == ServerKind::kVllm) {
-    Fail({.where = options_.address.url,
-          .what = "is a vLLM, which has no address that loads weights",
-          .mend = "Take an SGLang or `nla serve`"});
-  }
   HttpClient client(options_.http);
-  const nlohmann::ordered_json body = {{"model_path", directory},
-                                       {"weight_version", weight_version},
-                                       {"abort_all_requests", true},
-                                       {"flush_cache", true}};
-  const HttpResponse response =
-      client.Run({.url = options_.address.At(kPath), .headers = options_.address.Headers(), .body = body.dump()});
-  if (!response.ok()) FailServer(response, options_.address, kPath);
-  const nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  const bool success = answer.is_object() && answer.contains("success") && answer["success"] == true;
-  if (!success) {
-    Fail({.where = options_.address.At(kPath),
-          .what = "the server did not load the weights",
-          .found = response.body.substr(0, 200),
-          .mend = directory + " must be a path that the server can read"});
-  }
+  const bool vllm = facts_.kind == ServerKind::kVllm;
+  (vllm ? LoadServedAdapter : UpdateServedWeights)(client, options_.address, {directory, weight_version});
 }
 
 }  // namespace nla

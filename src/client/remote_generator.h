@@ -49,11 +49,13 @@ class RemoteGenerator {
   RemoteGenerator(const RemoteOptions& options, RemotePrompts prompts);
 
   // Requests 0..count−1. Replies that came are taken before an error or Ctrl-C is thrown. Where `weight_version` is
-  // given, a reply that the server says is of other weights is asked for again.
+  // given, a reply that the server says is of other weights is asked for again; a vLLM is asked for the adapters of
+  // that name.
   void Run(int64_t count, const MakePrompt& prompt, const Take& take, const std::string& weight_version = "") const;
 
-  // Tells the server to load a checkpoint directory, by a path that it can read, under a version's name. An error has
-  // the server's reason.
+  // Tells the server to load a directory, by a path that it can read, under a version's name: a checkpoint, or a vLLM
+  // adapters in PEFT's layout in place of those that it loaded before, under a name that it never had. An error has the
+  // server's reason.
   void LoadWeights(const std::string& directory, const std::string& weight_version) const;
 
   const ServerFacts& server() const { return facts_; }

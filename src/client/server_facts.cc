@@ -71,20 +71,6 @@ ServerFacts VllmFacts(HttpClient& client, const ServerAddress& address) {
   return facts;
 }
 
-// What the body of an error says, in SGLang's, OpenAI's or FastAPI's words.
-std::string MessageOf(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return body.substr(0, 200);
-  if (const auto error = json.find("error"); error != json.end()) {
-    if (error->is_object()) return TextOf(*error, "message");
-    if (error->is_string()) return error->get<std::string>();
-  }
-  for (const char* name : {"message", "detail"}) {
-    if (std::string text = TextOf(json, name); !text.empty()) return text;
-  }
-  return body.substr(0, 200);
-}
-
 }  // namespace
 
 std::string ServerAddress::At(const std::string& path) const {
@@ -121,6 +107,19 @@ ServerFacts AskServer(HttpClient& client, const ServerAddress& address, std::opt
   facts.kind = kind.value_or(ServerKind::kSglang);
   if (model) facts.model = TextOf(*model, "id");
   return facts;
+}
+
+std::string MessageOf(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return body.substr(0, 200);
+  if (const auto error = json.find("error"); error != json.end()) {
+    if (error->is_object()) return TextOf(*error, "message");
+    if (error->is_string()) return error->get<std::string>();
+  }
+  for (const char* name : {"message", "detail"}) {
+    if (std::string text = TextOf(json, name); !text.empty()) return text;
+  }
+  return body.substr(0, 200);
 }
 
 void FailServer(const HttpResponse& response, const ServerAddress& address, const std::string& what) {

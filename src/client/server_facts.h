@@ -34,6 +34,9 @@ struct ServerFacts {
 // Asks /server_info, /get_server_info and /v1/models, as far as needed. `kind`: what the user says it is.
 ServerFacts AskServer(HttpClient& client, const ServerAddress& address, std::optional<ServerKind> kind);
 
+// What the body of an error says, in SGLang's, OpenAI's or FastAPI's words.
+std::string MessageOf(const std::string& body);
+
 // Ends with what an answer without success means.
 [[noreturn]] void FailServer(const HttpResponse& response, const ServerAddress& address, const std::string& what);
 

@@ -15,16 +15,26 @@ entries 10 … 13 of the marker's row. BEHAVIOUR is JSON:
   spoil        ["abort" | "retract" | "length" | "stale" | "cut" | "garbage", …] what is wrong with the first answers
   log          a file that gets the body of each request for a reply, one a line, with what was made of it
 
+  lora         of a vLLM: false: started without VLLM_ALLOW_RUNTIME_LORA_UPDATING; or the answer to every load, as
+               [status, message]                                            (default true)
+  behind       of a vLLM: the URL of an `nla serve` that holds the weights and writes the replies. Adapters are then read
+               from disk as a vLLM reads them, and it is told to load them
+  raw          of a vLLM: its logprobs are not those of the temperature     (default false)
+
 An SGLang's /update_weights_from_disk takes every directory but "/missing", and its version stands in answers from then on.
+So do a vLLM's addresses for adapters, whose names are models from then on.
 Prints its port, and ends when its standard input does.
 """
 
 import base64
 import io
 import json
+import os
+import re
 import struct
 import sys
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BEHAVIOUR = json.loads(sys.argv[1])
@@ -34,6 +44,7 @@ LOCK = threading.Lock()
 FAIL = list(BEHAVIOUR.get("fail", []))
 VERSION = ["default"]
 SPOIL = list(BEHAVIOUR.get("spoil", []))
+ADAPTERS = {}  # a vLLM's: name -> path
 
 
 def take(items):
@@ -98,13 +109,82 @@ def generate_answer(ids, limit, spoil):
     return {"text": "not to be read", "output_ids": [], "meta_info": meta}
 
 
-def completion_answer(ids, limit, spoil):
-    stopped = limit >= len(ids)
-    ids = ids[:limit]
-    logprobs = [-0.25] * (len(ids) - (spoil == "length"))
-    choice = {"index": 0, "text": "not to be read", "finish_reason": "stop" if stopped else "length", "token_ids": ids,
+def post(url, value):
+    request = urllib.request.Request(url, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def written_behind(rows, fields):
+    common = ["temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty",
+              "skip_special_tokens", "stop_token_ids"]  # fmt: skip
+    parameters = {name: fields[name] for name in common} | {"no_stop_trim": True}
+    parameters |= {"max_new_tokens": fields["max_tokens"], "min_new_tokens": fields["min_tokens"]}
+    if "seed" in fields:
+        parameters["sampling_seed"] = fields["seed"]
+    body = {"input_embeds": rows, "sampling_params": parameters, "return_logprob": True}
+    meta = post(BEHAVIOUR["behind"] + "/generate", body)["meta_info"]
+    logprobs, ids, _ = zip(*meta["output_token_logprobs"])
+    return list(ids), list(logprobs), meta["finish_reason"]["type"]
+
+
+def written_here(rows, fields):
+    ids = reply_ids(rows)
+    reason = "stop" if fields["max_tokens"] >= len(ids) else "length"
+    ids = ids[: fields["max_tokens"]]
+    return ids, [-0.25] * len(ids), reason
+
+
+def completion_answer(rows, fields, spoil):
+    ids, logprobs, reason = (written_behind if "behind" in BEHAVIOUR else written_here)(rows, fields)
+    if BEHAVIOUR.get("raw"):
+        logprobs = [2 * one - 1 for one in logprobs]
+    if spoil == "length":
+        logprobs = logprobs[1:]
+    choice = {"index": 0, "text": "not to be read", "finish_reason": reason, "token_ids": ids,
               "logprobs": {"token_logprobs": logprobs}}  # fmt: skip
-    return {"choices": [choice], "usage": {"completion_tokens": len(ids)}}
+    model = "stale" if spoil == "stale" else fields["model"]
+    return {"model": model, "choices": [choice], "usage": {"completion_tokens": len(ids)}}
+
+
+def check_adapters(path):
+    """As vLLM's PEFTHelper and LoRAModel do."""
+    with open(os.path.join(path, "adapter_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    assert config["r"] > 0 and config["lora_alpha"] > 0
+    assert not config.get("modules_to_save") and not config.get("use_dora") and config.get("bias", "none") == "none"
+    with open(os.path.join(path, "adapter_model.safetensors"), "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    tensors = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    assert tensors
+    for name, shape in tensors.items():
+        module, side = re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", name).groups()
+        assert module.split(".")[-1] in config["target_modules"], name
+        assert shape[0 if side == "A" else 1] == config["r"], name
+
+
+def load_adapter(fields):
+    """The status, and the message, in vLLM's words."""
+    name, path = fields["lora_name"], fields["lora_path"]
+    if isinstance(BEHAVIOUR.get("lora"), list):
+        return tuple(BEHAVIOUR["lora"])
+    if name in ADAPTERS:
+        return 400, f"The lora adapter '{name}' has already been loaded."
+    if path == "/missing":
+        return 404, f"Loading lora {name} failed: No adapter found for {path}"
+    if "behind" in BEHAVIOUR:
+        check_adapters(path)
+        answer = post(BEHAVIOUR["behind"] + "/update_weights_from_disk", {"model_path": path, "weight_version": name})
+        assert answer["success"], answer
+    ADAPTERS[name] = path
+    return 200, f"Success: LoRA adapter '{name}' added successfully."
+
+
+def unload_adapter(fields):
+    name = fields["lora_name"]
+    if ADAPTERS.pop(name, None) is None:
+        return 404, f"The lora adapter '{name}' cannot be found."
+    return 200, f"Success: LoRA adapter '{name}' removed successfully."
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -139,7 +219,9 @@ class Handler(BaseHTTPRequestHandler):
         if "info" in BEHAVIOUR and self.path == ("/get_server_info" if old else "/server_info"):
             self.answer(200, BEHAVIOUR["info"])
         elif self.path == "/v1/models" and BEHAVIOUR["kind"] != "other":
-            self.answer(200, {"object": "list", "data": [{"id": "the-model", "owned_by": BEHAVIOUR["kind"]}]})
+            models = [{"id": "the-model", "owned_by": BEHAVIOUR["kind"], "root": "/base"}]
+            models += [{"id": name, "owned_by": "vllm", "root": path} for name, path in ADAPTERS.items()]
+            self.answer(200, {"object": "list", "data": models})
         else:
             self.answer(404, {"detail": "Not Found"})
 
@@ -155,6 +237,12 @@ class Handler(BaseHTTPRequestHandler):
                 VERSION[0] = fields["weight_version"]
             self.answer(200, {"success": good, "message": "", "num_paused_requests": 0})
             return
+        lora = {"/v1/load_lora_adapter": load_adapter, "/v1/unload_lora_adapter": unload_adapter}
+        if vllm and self.path in lora and BEHAVIOUR.get("lora", True):
+            status, message = lora[self.path](json.loads(body))
+            error = {"error": {"message": message, "type": "x", "param": None, "code": status}}
+            self.answer(status, message.encode() if status == 200 else error)
+            return
         if self.path != ("/v1/completions" if vllm else "/generate"):
             self.answer(404, {"detail": "Not Found"})
             return
@@ -169,11 +257,14 @@ class Handler(BaseHTTPRequestHandler):
             kept["embeds"] = [name for name in fields if "embeds" in name and not name.endswith("shape")]
             with LOCK, open(BEHAVIOUR["log"], "a", encoding="utf-8") as log:
                 log.write(json.dumps(kept) + "\n")
-        ids = reply_ids(read_rows(fields))
+        if vllm and fields["model"] not in ["the-model", *ADAPTERS]:
+            self.answer(404, {"error": {"message": f"The model `{fields['model']}` does not exist."}})
+            return
+        rows = read_rows(fields)
         if vllm:
-            value = completion_answer(ids, fields["max_tokens"], spoil)
+            value = completion_answer(rows, fields, spoil)
         else:
-            value = generate_answer(ids, fields["sampling_params"]["max_new_tokens"], spoil)
+            value = generate_answer(reply_ids(rows), fields["sampling_params"]["max_new_tokens"], spoil)
         self.answer(200, b'{"text": "x"}' if spoil == "garbage" else value, cut=spoil == "cut")
 
 

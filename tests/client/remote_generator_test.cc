@@ -22,6 +22,19 @@ class RemoteGeneratorTest : public testing::Test {
     behaviour.update(more);
     return behaviour;
   }
+  json Vllm(const json& more = json::object()) const {
+    json behaviour = {{"kind", "vllm"}};
+    behaviour.update(more);
+    return behaviour;
+  }
+  // The names of the models that a vLLM has.
+  std::vector<std::string> Models(const FakeServer& server) const {
+    HttpClient client;
+    std::vector<std::string> names;
+    const json list = json::parse(client.Run({.url = server.url() + "/v1/models"}).body);
+    for (const json& model : list["data"]) names.push_back(model["id"]);
+    return names;
+  }
   RemoteGenerator Generator(const FakeServer& server) const {
     RemoteOptions options;
     options.address.url = server.url();
@@ -68,9 +81,45 @@ TEST_F(RemoteGeneratorTest, SaysWhyWeightsWereNotLoaded) {
   const FakeServer server(tiny_, Sglang());
   EXPECT_THAT(Refusal([&] { Generator(server).LoadWeights("/missing", "step-1"); }),
               HasSubstr("/missing must be a path that the server can read"));
-  const FakeServer vllm(tiny_, {{"kind", "vllm"}, {"info", {{"vllm_config", "…"}}}});
-  EXPECT_THAT(Refusal([&] { Generator(vllm).LoadWeights("/weights", "step-1"); }),
-              HasSubstr("has no address that loads weights"));
+}
+
+TEST_F(RemoteGeneratorTest, AsksAVllmForTheAdaptersOfTheVersion) {
+  const FakeServer server(tiny_, Vllm({{"spoil", {"stale"}}}));
+  const RemoteGenerator generator = Generator(server);
+  generator.LoadWeights("/weights", "run-step-1");
+  for (const RemoteReply& reply : Run(generator, "run-step-1")) EXPECT_EQ(reply.weight_version, "run-step-1");
+  EXPECT_EQ(server.Requests().size(), kRequests + 1);
+  for (const json& request : server.Requests()) EXPECT_EQ(request["model"], "run-step-1");
+  EXPECT_EQ(Run(generator, "")[0].weight_version, "the-model");
+}
+
+TEST_F(RemoteGeneratorTest, LeavesAVllmNoAdaptersButTheNewest) {
+  const FakeServer server(tiny_, Vllm());
+  const RemoteGenerator generator = Generator(server);
+  generator.LoadWeights("/others", "of-others");
+  generator.LoadWeights("/weights", "killed-step-3");
+  generator.LoadWeights("/weights", "run-step-0");
+  generator.LoadWeights("/weights", "run-step-1");
+  EXPECT_THAT(Models(server), testing::ElementsAre("the-model", "of-others", "run-step-1"));
+  // Of a try whose answer was lost.
+  generator.LoadWeights("/weights", "run-step-1");
+  EXPECT_THAT(Models(server), testing::ElementsAre("the-model", "of-others", "run-step-1"));
+  EXPECT_THAT(Refusal([&] { Run(generator, "run-step-0"); }), HasSubstr("has no adapters run-step-0 any more"));
+}
+
+TEST_F(RemoteGeneratorTest, SaysWhyAVllmDidNotLoadAdapters) {
+  const auto refusal = [&](const json& behaviour, const std::string& directory = "/weights") {
+    const FakeServer server(tiny_, Vllm(behaviour));
+    return Refusal([&] { Generator(server).LoadWeights(directory, "run-step-1"); });
+  };
+  EXPECT_THAT(refusal({{"lora", false}}), HasSubstr("VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"));
+  EXPECT_THAT(refusal(json::object(), "/missing"), HasSubstr("/missing must be a path that the server can read"));
+  const json rank = {500, "LoRA rank 64 is greater than max_lora_rank 16."};
+  EXPECT_THAT(refusal({{"lora", rank}}), HasSubstr("--max-lora-rank of the adapters' rank"));
+  const json off = {500, "LoRA is not enabled. Use --enable-lora to enable LoRA."};
+  EXPECT_THAT(refusal({{"lora", off}}), HasSubstr("Start it with --enable-lora"));
+  const json odd = {500, "something else"};
+  EXPECT_THAT(refusal({{"lora", odd}}), HasSubstr("500 something else"));
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <csignal>
 
+#include "base/error_testing.h"
+#include "client/fake_server_testing.h"
 #include "nla/error.h"
 #include "serve/program_testing.h"
 #include "train/grpo/run.h"
@@ -72,6 +74,35 @@ TEST_F(RlServers, GetTheWeightsOfTheCheckpointThatARunGoesOnFrom) {
     const double wanted = Figures("own", "step", "reward")[i];
     EXPECT_NEAR(Figures("run", "step", "reward")[i], wanted, kTolerance * std::abs(wanted)) << i;
   }
+}
+
+// A vLLM's stand-in, which reads the adapters as a vLLM does and lets `nla serve` write.
+TEST_F(RlServers, WriteFromAdaptersInAVllm) {
+  const serve::ServeProcess behind({"--pair", (rl_ / "pair").string(), "--dtype", "fp32"});
+  const FakeServer server(rl_.tiny(), {{"kind", "vllm"}, {"behind", UrlOf(behind)}, {"spoil", {"stale", "cut"}}});
+  TrainRl(Options("own", {}), StartMode::kFresh);
+  TrainRl(Options("run", {server.url()}), StartMode::kFresh);
+  ExpectSame("run", "own");
+  for (const double gap : Figures("run", "step", "rollout_gap")) EXPECT_LT(gap, 1e-4);
+  std::vector<std::string> models;
+  for (const nlohmann::json& request : server.Requests()) {
+    if (models.empty() || models.back() != request["model"]) models.push_back(request["model"]);
+  }
+  ASSERT_EQ(models.size(), 5);  // before the first step, and after each
+  for (size_t i = 0; i < models.size(); ++i) {
+    EXPECT_TRUE(models[i].starts_with("run-") && models[i].ends_with(fmt::format("-step-{}", i))) << models[i];
+  }
+}
+
+TEST_F(RlServers, RefuseAVllmWhoseNumbersAreNotThoseTrainedOn) {
+  const serve::ServeProcess behind({"--pair", (rl_ / "pair").string(), "--dtype", "fp32"});
+  const FakeServer server(rl_.tiny(), {{"kind", "vllm"}, {"behind", UrlOf(behind)}, {"raw", true}});
+  RlOptions options = Options("run", {server.url()});
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("--logprobs-mode processed_logprobs"));
+  options.preflight = false;
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kReplace); }), HasSubstr("true, or temperature 1"));
+  options.pair = (rl_ / "pair_whole").string();
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kReplace); }), HasSubstr("but no whole weights"));
 }
 
 TEST_F(RlServers, ThatWantAKeyAreNamed) {

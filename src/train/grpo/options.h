@@ -22,7 +22,7 @@ struct RewardOptions {
 
 // Who writes the replies: this process, or servers that load the verbalizer's weights after every step.
 struct ServerOptions {
-  std::vector<std::string> servers;  // URLs of SGLang or `nla serve`; none: this process
+  std::vector<std::string> servers;  // URLs of `nla serve`, SGLang, vLLM; none: this process
   int64_t concurrency = 32;          // requests in flight at each
   std::string weights;               // folder for the weights, by a path that the servers read; empty: in `out`
   double agreement = 0;              // largest distance of log-probabilities in the preflight; 0: as dtype has it

@@ -73,13 +73,16 @@ double CheckAgreement(const PreflightInput& in, const Drawn& drawn, const Logpro
   const double distance = MeanDistance(trainer, drawn.rollout);
   const double limit = in.rollout.Agreement().value_or(Agreement(in.model.actor.decoder.compute()));
   if (!(distance <= limit)) {
+    const bool raw = !in.options.rollout.servers.empty() && in.options.temperature != 1;
     Fail({.where = "preflight: log-probabilities",
           .what = "rollout and trainer do not agree on the same tokens",
           .found = fmt::format("a mean distance of {:.2g} nats", distance),
           .wanted = fmt::format("at most {:.2g}", limit),
-          .mend = "The policy that writes would not be the one that is trained: try dtype fp32. Servers that compute "
-                  "in another "
-                  "number type need rollout.agreement, and importance.on"});
+          .mend = fmt::format("{}The policy that writes would not be the one that is trained: try dtype fp32. Servers "
+                              "that compute in another number type need rollout.agreement, and importance.on",
+                              raw ? "A vLLM's are those of temperature 1 unless it is started with --logprobs-mode "
+                                    "processed_logprobs. "
+                                  : "")});
   }
   return distance;
 }

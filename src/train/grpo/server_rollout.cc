@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <limits>
@@ -11,6 +13,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "nla/export.h"
 #include "train/output.h"
 #include "train/run_directory.h"
@@ -58,6 +61,43 @@ ServerRollout::ServerRollout(const PairModel& model, const RlOptions& options, c
                       .largest_norm = model.actor.sidecar.injection_scale.Resolve(model.d_model()),
                       .stop_ids = stop_ids_}));
   }
+  CheckVllm(options);
+  // A vLLM tells the beginnings of prompts that it keeps by their adapter's name: one used before, of other weights,
+  // would bring those back.
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const double milliseconds = static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  const fs::path out = fs::absolute(options.out).lexically_normal();
+  run_ = fmt::format("{}-{:x}", (out.has_filename() ? out : out.parent_path()).filename().string(),
+                     static_cast<uint64_t>(ranks_->Agree(milliseconds)));
+}
+
+bool ServerRollout::HasVllm() const {
+  return std::any_of(servers_.begin(), servers_.end(),
+                     [](const auto& server) { return server->server().kind == ServerKind::kVllm; });
+}
+
+void ServerRollout::CheckVllm(const RlOptions& options) const {
+  if (!HasVllm()) return;
+  if (!HasAdapters(model_.location.actor)) {
+    Fail({.where = "rollout.servers",
+          .what = "a vLLM can be given new adapters while it runs, but no whole weights, and the pair's verbalizer has "
+                  "whole ones",
+          .found = model_.location.actor.string(),
+          .wanted = "a verbalizer that is adapters over its base model",
+          .mend = "Train adapters (`nla train av` with lora.rank above 0), or take an SGLang or `nla serve`"});
+  }
+  if (std::abs(options.temperature - 1) < 1e-6) return;
+  // Its log-probabilities are those before the temperature unless it is told otherwise; the preflight sees which.
+  if (!options.preflight) {
+    FailUsage({.where = "preflight",
+               .what = "is what finds out whether a vLLM's log-probabilities are those after the temperature",
+               .found = fmt::format("false, with temperature {}", options.temperature),
+               .wanted = "true, or temperature 1"});
+  }
+  spdlog::warn(
+      "temperature {}: a vLLM must be started with --logprobs-mode processed_logprobs, or its "
+      "log-probabilities are those of temperature 1",
+      options.temperature);
 }
 
 std::optional<double> ServerRollout::Agreement() const {
@@ -133,12 +173,12 @@ void ServerRollout::Merge() const {
 }
 
 void ServerRollout::WeightsChanged(int64_t step) {
-  version_ = fmt::format("step-{}", step);
+  version_ = HasVllm() ? fmt::format("{}-step-{}", run_, step) : fmt::format("step-{}", step);
   if (ranks_->writes()) {
     fs::create_directories(weights_);
     WriteSide();
-    // `nla serve` runs adapters as they are; SGLang takes whole checkpoints.
-    const auto wants_merged = [](const auto& server) { return server->server().kind != ServerKind::kNla; };
+    // `nla serve` and vLLM run adapters as they are; SGLang takes whole checkpoints.
+    const auto wants_merged = [](const auto& server) { return server->server().kind == ServerKind::kSglang; };
     const bool adapters = HasAdapters(model_.location.actor);
     if (adapters && std::any_of(servers_.begin(), servers_.end(), wants_merged)) Merge();
     for (const auto& server : servers_) {
