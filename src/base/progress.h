@@ -11,6 +11,8 @@ namespace nla {
 
 // "12s", "3m05s", "4h53m", "6d20h".
 std::string DurationText(double seconds);
+// "3.5/s"; below one a second the time of each: "54 s/step", "3m20s/step". `unit` is plural.
+std::string RateText(double per_second, const std::string& unit);
 
 class Progress {
  public:
@@ -22,6 +24,8 @@ class Progress {
 
   // `note` is a short suffix such as "loss 2.31".
   void Update(int64_t done, const std::string& note = "");
+  // The same without a line.
+  void Count(int64_t done) { done_ = done; }
   // Work done by an earlier run: counted as done, left out of the rate.
   void StartAt(int64_t done);
   double seconds() const;

@@ -40,6 +40,15 @@ TEST(Progress, PrintsTheEndWithRateAndNote) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
+TEST(Progress, TellsTheTimeOfEachWhereThatIsMoreThanASecond) {
+  EXPECT_EQ(RateText(0, "steps"), "0/s");
+  EXPECT_EQ(RateText(12345, "tokens"), "12.3k/s");
+  EXPECT_EQ(RateText(1, "steps"), "1/s");
+  EXPECT_EQ(RateText(0.8, "replies"), "1.2 s/reply");
+  EXPECT_EQ(RateText(1.0 / 54, "steps"), "54 s/step");
+  EXPECT_EQ(RateText(1.0 / 200, "MB"), "3m20s/MB");
+}
+
 TEST(Progress, IsSilentWhenQuiet) {
   SetUpLogging("warn");
   CaptureStderr();
