@@ -33,7 +33,7 @@ void RemoteGenerator::CheckServer() const {
           .what = fmt::format("its model, {}, is of another width than the verbalizer", facts_.model),
           .found = fmt::format("d_model {}", *facts_.d_model),
           .wanted = std::to_string(prompts_.d_model),
-          .mend = "Start the server on the verbalizer that --av or --pair names"});
+          .mend = "Start the server on " + options_.address.mending.verbalizer});
   }
   if (facts_.caches_by_ids) {
     const Complaint complaint{
@@ -42,7 +42,7 @@ void RemoteGenerator::CheckServer() const {
             "SGLang keeps its cache of beginnings, which cannot tell embeddings apart: replies of other vectors "
             "would be given out",
         .found = "disable_radix_cache false",
-        .mend = "Start it with --disable-radix-cache, or pass --force"};
+        .mend = options_.address.mending.cached};
     if (!options_.force) Fail(complaint);
     spdlog::warn("{}", Describe(complaint));
   }

@@ -63,7 +63,7 @@ ServerFacts VllmFacts(HttpClient& client, const ServerAddress& address) {
   if (!model) {
     Fail({.where = address.At("/v1/models"),
           .what = "names no model",
-          .mend = "Is this a vLLM? --server-kind says which server it is"});
+          .mend = "Is this a vLLM? " + address.mending.kind});
   }
   ServerFacts facts;
   facts.kind = ServerKind::kVllm;
@@ -101,7 +101,7 @@ ServerFacts AskServer(HttpClient& client, const ServerAddress& address, std::opt
           .what = "is no server that this program knows",
           .found = owner.empty() ? "neither /server_info nor /v1/models" : "models of " + owner,
           .wanted = "nla serve, SGLang or vLLM",
-          .mend = "--server-kind says which it is, where it hides these addresses"});
+          .mend = address.mending.kind});
   }
   ServerFacts facts;
   facts.kind = kind.value_or(ServerKind::kSglang);
@@ -131,7 +131,7 @@ void FailServer(const HttpResponse& response, const ServerAddress& address, cons
     Fail({.where = address.At(what),
           .what = address.api_key.empty() ? "the server wants a key" : "the server wants another key",
           .found = fmt::format("{} {}", response.status, message),
-          .mend = "Pass --api-key, or set NLA_API_KEY"});
+          .mend = address.mending.key});
   }
   Fail({.where = address.At(what), .what = fmt::format("the server answered {}", response.status), .found = message});
 }

@@ -12,9 +12,18 @@
 
 namespace nla {
 
+// How the user of a caller mends what is refused: `nla verbalize`'s options, unless the caller has words of its own.
+struct MendWords {
+  std::string verbalizer = "the verbalizer that --av or --pair names";
+  std::string cached = "Start it with --disable-radix-cache, or pass --force";
+  std::string key = "Pass --api-key, or set NLA_API_KEY";
+  std::string kind = "--server-kind says which it is, where it hides these addresses";
+};
+
 struct ServerAddress {
-  std::string url;      // of the server's root
-  std::string api_key;  // empty: none
+  std::string url;         // of the server's root
+  std::string api_key;     // empty: none
+  MendWords mending = {};  // of refusals that it gives cause for
   // The address of a path; and the headers of a request.
   std::string At(const std::string& path) const;
   std::vector<std::pair<std::string, std::string>> Headers() const;

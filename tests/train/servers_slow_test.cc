@@ -112,7 +112,7 @@ TEST_F(RlServers, ThatWantAKeyAreNamed) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("the server wants a key"));
-    EXPECT_THAT(error.what(), HasSubstr("NLA_API_KEY"));
+    EXPECT_THAT(error.what(), HasSubstr("Set NLA_API_KEY"));
   }
 }
 

@@ -26,6 +26,10 @@ constexpr const char* kMerged = "av_merged";
 
 RemoteOptions RemoteOptionsFor(const std::string& url, const ServerOptions& options) {
   RemoteOptions remote{.address = {.url = url, .api_key = {}}, .concurrency = options.concurrency};
+  remote.address.mending = {.verbalizer = "the verbalizer of the pair that the field pair names",
+                            .cached = "Start it with --disable-radix-cache",
+                            .key = "Set NLA_API_KEY",
+                            .kind = "A server of rollout.servers must answer /server_info or /v1/models"};
   if (const char* key = std::getenv("NLA_API_KEY"); key != nullptr) remote.address.api_key = key;
   return remote;
 }
