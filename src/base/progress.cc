@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/live_block.h"
 #include "base/log.h"
 
 namespace nla {
@@ -75,7 +76,7 @@ double Progress::rate() const {
 
 void Progress::Update(int64_t done, const std::string& note) {
   done_ = done;
-  if (!ProgressWanted()) return;
+  if (!ProgressWanted() || LiveBlockShown()) return;
   const bool last = total_ > 0 && done_ >= total_;
   if (!last && SecondsSince(drawn_) < (terminal_ ? kRedrawSeconds : kLineSeconds)) return;
   drawn_ = Clock::now();

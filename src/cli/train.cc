@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/live_block.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
@@ -120,6 +121,7 @@ void AddRole(Command parent, CommonOptions& common, const RoleCommand<Options, R
     const Communicator& ranks = *JoinedProcesses();
     // What all do alike is told by one.
     if (!ranks.writes()) spdlog::set_level(spdlog::level::err);
+    if (!common.json) AllowLiveBlocks();
     LoadRecipe(Fields(*options), arguments->recipe, role.section, arguments->assignments);
     const CommonFields fields = CommonFieldsOf(*options);
     for (std::string* model : fields.models) *model = ResolveModel(*model).string();

@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/progress.h"
 #include "model/tensor_io.h"
 #include "nla/activation_input.h"
 #include "train/batch_source.h"
@@ -23,6 +22,7 @@
 #include "train/grpo/stop_rules.h"
 #include "train/metrics_log.h"
 #include "train/run_directory.h"
+#include "train/run_display.h"
 
 namespace nla {
 namespace {
@@ -64,6 +64,24 @@ std::vector<ordered_json> ReadLines(const fs::path& path) {
   return lines;
 }
 
+// The curves that the display has, in its order.
+struct Plotted {
+  const char* kind;
+  const char* field;
+  const char* name;
+};
+constexpr Plotted kPlotted[] = {{"step", "reward", "reward"},
+                                {"eval", "fve_raw_variance", "held-out FVE"},
+                                {"step", "kl", "KL"},
+                                {"step", "tokens_mean", "length"},
+                                {"step", "extraction_rate", "extraction"}};
+
+std::vector<std::string> CurveNames() {
+  std::vector<std::string> names;
+  for (const Plotted& plotted : kPlotted) names.emplace_back(plotted.name);
+  return names;
+}
+
 struct LoopParts {
   PairModel& model;
   RlTask& task;
@@ -81,8 +99,7 @@ class RlLoop {
         recipe_(DumpYaml(Fields(input.options))),
         state_(Restore()),
         rules_(input.options.stop),
-        progress_("rl", "steps", input.options.steps) {
-    progress_.StartAt(step());
+        display_("rl", input.options.steps, CurveNames()) {
     if (!in_.ranks.writes()) return;
     log_.emplace(run_ / "metrics.jsonl", saved_step_);
     rollout_log_.emplace(run_ / "rollouts.jsonl", saved_step_);
@@ -93,6 +110,7 @@ class RlLoop {
   }
 
   RlResult Run() {
+    if (in_.ranks.writes()) display_.Begin(step());
     in_.task.Begin(step());
     if (saved_step_ < 0) {
       Preflight();
@@ -194,8 +212,16 @@ class RlLoop {
     Record(line);
     if (Due(in_.options.rollouts_every)) RecordRollouts(result.rollouts);
     last_reward_ = line["reward"].get<double>();
-    progress_.Update(step(), fmt::format("reward {:.3f}, {:.0f} % extracted{}", last_reward_,
-                                         100 * line["extraction_rate"].get<double>(), headline_));
+    if (!result.rollouts.empty()) {
+      const ordered_json& shown = result.rollouts.front();
+      display_.SetSample(shown.value("reply", ""), shown.value("reward", 0.0));
+    }
+    for (const char* what : {"rollout", "score", "train", "sync"}) {
+      const double part = line.value(std::string(what) + "_seconds", 0.0);
+      if (part > 0.05) display_.SetSeconds(what, part);
+    }
+    display_.Update(step(), fmt::format("reward {:.3f}, {:.0f} % extracted{}", last_reward_,
+                                        100 * line["extraction_rate"].get<double>(), headline_));
   }
 
   // What the log will read back is what is looked at now: a resumed run sees the same.
@@ -207,6 +233,7 @@ class RlLoop {
 
   void Observe(const ordered_json& line) {
     rules_.Observe(line);
+    Plot(line);
     if (line.value("kind", "") == "eval") {
       evaluation_ = line;
       evaluation_.erase("kind");
@@ -220,6 +247,14 @@ class RlLoop {
       headline_ = fmt::format(", FVE {:.3f}", fve);
     }
     metrics_.push_back(line);
+  }
+
+  void Plot(const ordered_json& line) {
+    for (const Plotted& plotted : kPlotted) {
+      const auto value = line.find(plotted.field);
+      if (line.value("kind", "") != plotted.kind || value == line.end() || !value->is_number()) continue;
+      display_.AddPoint(plotted.name, value->get<double>());
+    }
   }
 
   void RecordRollouts(const std::vector<ordered_json>& rollouts) {
@@ -305,7 +340,7 @@ class RlLoop {
   std::optional<MetricsLog> log_, rollout_log_;  // of the rank that writes
   std::optional<EventFile> events_;              // likewise
   StopRules rules_;
-  Progress progress_;
+  RunDisplay display_;
   std::vector<ordered_json> metrics_, rollouts_;  // what the logs hold
   ordered_json evaluation_;                       // the last one
   bool is_best_ = false;                          // it is the best so far

@@ -11,10 +11,10 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/progress.h"
 #include "train/collectives/rank_share.h"
 #include "train/event_file.h"
 #include "train/metrics_log.h"
+#include "train/run_display.h"
 
 namespace nla {
 namespace {
@@ -22,13 +22,16 @@ namespace {
 class SftLoop {
  public:
   explicit SftLoop(const LoopInput& input)
-      : in_(input), run_(input.options.out), state_(Restore()), progress_("train", "steps", input.total_steps) {
+      : in_(input),
+        run_(input.options.out),
+        state_(Restore()),
+        display_("train", input.total_steps, {"loss", "held-out FVE", "held-out gap", "gradient norm"}) {
     if (in_.ranks.writes()) {
       log_.emplace(run_ / "metrics.jsonl", saved_step_);
       events_.emplace(run_ / kEventsName, saved_step_ + 1);
       WriteFileAtomically(run_ / "recipe.yaml", in_.recipe);
     }
-    progress_.StartAt(state_.counters.step);
+    if (in_.ranks.writes()) display_.Begin(state_.counters.step);
   }
 
   LoopResult Run() {
@@ -83,7 +86,9 @@ class SftLoop {
     window_tokens_ += step.batch.tokens;
     window_seconds_ += seconds;
     if (Due(in_.options.log_every, state_.counters.step)) LogStep(step);
-    progress_.Update(state_.counters.step, fmt::format("loss {:.4f}{}", step.batch.loss, headline_));
+    display_.AddPoint("loss", step.batch.loss);
+    display_.AddPoint("gradient norm", step.outcome.grad_norm);
+    display_.Update(state_.counters.step, fmt::format("loss {:.4f}{}", step.batch.loss, headline_));
   }
 
   void LogStep(const TrainStep& step) {
@@ -123,6 +128,8 @@ class SftLoop {
     line.update(evaluation_);
     // A run that was killed while it finished has the line already.
     if (log_->last_eval_step() != state_.counters.step) Record(line);
+    if (const auto fve = line.find("fve_raw_variance"); fve != line.end()) display_.AddPoint("held-out FVE", *fve);
+    if (const auto gap = line.find("gap"); gap != line.end()) display_.AddPoint("held-out gap", *gap);
     headline_ = ", " + in_.task.Headline(evaluation_);
     spdlog::info("step {}: held out: {}", state_.counters.step, in_.task.Headline(evaluation_));
   }
@@ -169,7 +176,7 @@ class SftLoop {
   RunState state_;
   std::optional<MetricsLog> log_;    // of the rank that writes
   std::optional<EventFile> events_;  // likewise
-  Progress progress_;
+  RunDisplay display_;
   nlohmann::ordered_json evaluation_;
   std::string headline_;
   double last_loss_ = 0;
