@@ -50,7 +50,8 @@ std::string Head(const RunView& view, int width, bool utf8) {
   // Of a step that takes long enough to wonder.
   if (view.done < view.total && view.in_step >= 1) more.push_back("this one " + DurationText(view.in_step));
   for (const std::string& part : more) {
-    if (DisplayWidth(view.label + " " + text + ", " + part) <= width) text += ", " + part;
+    const std::string longer = fmt::format("{}, {}", text, part);
+    if (DisplayWidth(view.label) + 1 + DisplayWidth(longer) <= width) text = longer;
   }
   const int bar = std::min(kLongestBar, width - DisplayWidth(view.label) - DisplayWidth(text) - 2);
   const double share = view.total > 0 ? static_cast<double>(view.done) / static_cast<double>(view.total) : 0;

@@ -216,10 +216,10 @@ class RlLoop {
       const ordered_json& shown = result.rollouts.front();
       display_.SetSample(shown.value("reply", ""), shown.value("reward", 0.0));
     }
-    for (const char* what : {"rollout", "score", "train", "sync"}) {
-      const double part = line.value(std::string(what) + "_seconds", 0.0);
-      if (part > 0.05) display_.SetSeconds(what, part);
+    for (const char* what : {"rollout", "score", "train"}) {
+      display_.SetSeconds(what, line.value(std::string(what) + "_seconds", 0.0));
     }
+    if (!in_.options.rollout.servers.empty()) display_.SetSeconds("sync", line.value("sync_seconds", 0.0));
     display_.Update(step(), fmt::format("reward {:.3f}, {:.0f} % extracted{}", last_reward_,
                                         100 * line["extraction_rate"].get<double>(), headline_));
   }
