@@ -21,6 +21,7 @@ struct ServeArguments {
   std::string quant = "none";
   serve::ServerOptions server;
   double max_body_mib = 64;
+  std::string otlp;
   EngineOptions engine;
 };
 
@@ -70,6 +71,7 @@ void Run(ServeArguments options, const CommonOptions& common) {
   if (const char* from_environment = std::getenv("NLA_API_KEY"); key.empty() && from_environment != nullptr) {
     key = from_environment;
   }
+  server.service.traces.settings = serve::ReadTraceSettings(options.otlp, [](const char* n) { return std::getenv(n); });
   server.shown = Shown(options, common);
   serve::RunServer(
       server, [&] { return Choose(options, compute); },
@@ -137,6 +139,12 @@ void AddTimeOptions(Command command, ServeArguments& options) {
       .AddOption("--access-log", options.server.service.access_log,
                  "append one JSON line a request to this file; - is stderr")
       .TypeName("FILE")
+      .Group(times);
+  command
+      .AddOption("--otlp", options.otlp,
+                 "send a trace of each request to this OpenTelemetry collector, as OTLP/HTTP with JSON; "
+                 "OTEL_EXPORTER_OTLP_ENDPOINT and its like are read as well")
+      .TypeName("URL")
       .Group(times);
 }
 

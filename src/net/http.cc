@@ -131,9 +131,10 @@ size_t OnBody(char* data, size_t size, size_t count, void* user) {
   }
 }
 
-int OnProgress(void* /*user*/, curl_off_t /*total*/, curl_off_t /*now*/, curl_off_t /*upload_total*/,
+int OnProgress(void* user, curl_off_t /*total*/, curl_off_t /*now*/, curl_off_t /*upload_total*/,
                curl_off_t /*upload_now*/) {
-  return Interrupted() ? 1 : 0;
+  const HttpRequest& request = *static_cast<const Transfer*>(user)->request;
+  return Interrupted() || (request.gives_up && request.gives_up()) ? 1 : 0;
 }
 
 // Seconds that the answer asks to wait: a number or a date.
@@ -201,6 +202,7 @@ void SetOptions(CURL* curl, Transfer& transfer, const std::string& url, const Ht
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &OnProgress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
   if (const char* bundle = std::getenv("SSL_CERT_FILE")) curl_easy_setopt(curl, CURLOPT_CAINFO, bundle);
 }
 

@@ -34,6 +34,8 @@ struct HttpRequest {
   // Asked of a whole answer with status 200: why it is of no use although another try may help, or nothing. The reason
   // becomes the answer's error.
   std::function<std::string(const std::string& body)> refuses = {};
+  // Asked at least once a second while the answer is waited for: true ends the try, which is not made again.
+  std::function<bool()> gives_up = {};
 };
 
 struct HttpResponse {

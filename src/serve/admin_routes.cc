@@ -68,7 +68,7 @@ HttpResponse HealthGenerate(Context& context, Call& call) {
   params.max_new_tokens = 1;
   params.temperature = 0;
   const Prompt prompt = PromptOfIds(model, {0}, "prompt");
-  Replies replies({*model.engine, context.metrics, context.active},
+  Replies replies({*model.engine, context.metrics, context.active, call.state.replies},
                   {.count = 1, .make = [&](size_t) { return MakeRequest(params, model, prompt, 0); }});
   replies.AwaitAll(call.client);
   if (replies[0].finish->reason == FinishReason::kAbort) {

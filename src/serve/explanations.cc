@@ -18,15 +18,17 @@ namespace {
 // One request's explanations, from the parsed body to the last byte.
 class Explanations {
  public:
-  Explanations(Context& context, VerbalizeJob job, std::optional<TextAndPositions> where)
+  Explanations(Context& context, VerbalizeJob job, std::optional<TextAndPositions> where, RequestState& state)
       : context_(context),
         job_(std::move(job)),
         where_(std::move(where)),
         seed_(job_.sampling.sampling_seed ? static_cast<uint64_t>(*job_.sampling.sampling_seed) : context.NextSeed()),
         rid_(FreshRid()),
-        replies_({*context.models.Verbalizer().engine, context.metrics, context.active}, Plan()) {}
+        replies_({*context.models.Verbalizer().engine, context.metrics, context.active, state.replies}, Plan()) {
+    state.rid = rid_;
+    state.model = context.models.Verbalizer().id;
+  }
 
-  const std::string& rid() const { return rid_; }
   bool stream() const { return job_.stream; }
   Replies& replies() { return replies_; }
 
@@ -122,7 +124,6 @@ class Explanations {
 
 HttpResponse Run(const std::shared_ptr<Explanations>& work, Call& call) {
   RequestState& state = call.state;
-  state.rid = work->rid();
   if (!work->stream()) {
     work->replies().AwaitAll(call.client);
     state.reply_tokens = work->ReplyTokens();
@@ -154,11 +155,11 @@ HttpResponse Run(const std::shared_ptr<Explanations>& work, Call& call) {
 }  // namespace
 
 HttpResponse RunVerbalize(Context& context, Call& call, VerbalizeJob job) {
-  return Run(std::make_shared<Explanations>(context, std::move(job), std::nullopt), call);
+  return Run(std::make_shared<Explanations>(context, std::move(job), std::nullopt, call.state), call);
 }
 
 HttpResponse RunExplain(Context& context, Call& call, TextAndPositions where, VerbalizeJob job) {
-  return Run(std::make_shared<Explanations>(context, std::move(job), std::move(where)), call);
+  return Run(std::make_shared<Explanations>(context, std::move(job), std::move(where), call.state), call);
 }
 
 OrderedJson Provenance(const Models& models) {

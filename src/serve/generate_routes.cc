@@ -9,10 +9,10 @@ namespace {
 
 // A job and its replies, from the parsed body to the last byte.
 struct Running {
-  Running(Context& context, ServedModel& served, GenerateJob given)
+  Running(Context& context, ServedModel& served, GenerateJob given, RequestState& state)
       : model(served),
         job(std::move(given)),
-        replies({*served.engine, context.metrics, context.active}, Plan(context)) {}
+        replies({*served.engine, context.metrics, context.active, state.replies}, Plan(context)) {}
 
   ReplyPlan Plan(Context& context) const {
     const auto requests = std::make_shared<std::vector<EngineRequest>>();
@@ -46,8 +46,9 @@ HttpResponse Generate(Context& context, Call& call) {
   GenerateJob job = ReadGenerate(call.request.body, model);
   RequestState& state = call.state;
   state.rid = job.rids[0];
+  state.model = model.id;
   for (const Prompt& prompt : job.prompts) state.prompt_tokens += prompt.rows_TD.size(0);
-  const auto running = std::make_shared<Running>(context, model, std::move(job));
+  const auto running = std::make_shared<Running>(context, model, std::move(job), state);
   if (running->job.request.stream) {
     return EventStream([running, &state](BodyWriter& writer) {
       for (;;) {

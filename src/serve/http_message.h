@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace nla::serve {
 
 struct CaseLess {
@@ -77,6 +79,13 @@ struct HttpResponse {
   std::function<void(BodyWriter&)> stream = {};
 };
 
+// What became of a request's replies, as its trace tells it. Written and read by the connection's thread.
+struct ReplyRecord {
+  int64_t count = 0;  // replies that were asked for
+  std::optional<Clock::time_point> submitted = {}, first_token = {}, ended = {};
+  std::vector<std::string> finish_reasons = {};  // of the first that ended
+};
+
 // What is known of a request besides its message, from its arrival to its line in the log.
 struct RequestState {
   std::string rid = {};
@@ -84,6 +93,9 @@ struct RequestState {
   int64_t reply_tokens = 0;
   std::string route = {};             // pattern, or "" for an unknown path
   std::shared_ptr<void> permit = {};  // given back when the answer has been sent
+  std::string model = {};             // that writes its replies
+  ReplyRecord replies = {};
+  std::optional<Clock::time_point> waits_since = {}, waits_until = {};  // for its turn
 };
 
 // What the server asks of the program. Called on connection threads, many at a time.

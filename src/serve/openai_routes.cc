@@ -11,9 +11,9 @@ namespace {
 // A job and its replies, from the parsed body to the last byte.
 class OpenAiWork {
  public:
-  OpenAiWork(Context& context, OpenAiJob given)
+  OpenAiWork(Context& context, OpenAiJob given, RequestState& state)
       : job(std::move(given)),
-        replies({*job.model->engine, context.metrics, context.active}, Plan(context)),
+        replies({*job.model->engine, context.metrics, context.active, state.replies}, Plan(context)),
         sent_(replies.size(), 0),
         sent_ids_(replies.size(), 0) {}
 
@@ -169,8 +169,9 @@ class OpenAiWork {
 HttpResponse Run(Context& context, Call& call, OpenAiJob job) {
   RequestState& state = call.state;
   state.rid = job.id;
+  state.model = job.model->id;
   for (const Prompt& prompt : job.prompts) state.prompt_tokens += prompt.rows_TD.size(0);
-  const auto work = std::make_shared<OpenAiWork>(context, std::move(job));
+  const auto work = std::make_shared<OpenAiWork>(context, std::move(job), state);
   if (work->job.stream) {
     return EventStream([work, &state](BodyWriter& writer) { work->Stream(writer, state); });
   }

@@ -20,6 +20,7 @@ Replies::Replies(const ReplyServices& services, ReplyPlan plan)
       stopped_(plan_.count) {
   TakeNames();
   services_.metrics.CountBatch(static_cast<int64_t>(plan_.count));
+  services_.record.count += static_cast<int64_t>(plan_.count);
   try {
     SubmitMore();
   } catch (...) {
@@ -60,6 +61,7 @@ void Replies::SubmitMore() {
     EngineRequest request = plan_.make(i);
     const std::lock_guard lock(mutex_);
     begun_.push_back(Clock::now());
+    if (!services_.record.submitted) services_.record.submitted = begun_.back();
     const auto sink = [box = mailbox_, i](RequestId /*id*/, EngineEvent event) {
       const std::lock_guard box_lock(box->mutex);
       box->events.emplace_back(i, std::move(event));
@@ -127,6 +129,7 @@ void Replies::Take(size_t i, EngineEvent event) {
   const double seconds = SecondsSince(begun_[i]);
   if (event.id >= 0) {
     if (reply.ids.empty()) services_.metrics.CountFirstToken(seconds);
+    if (!services_.record.first_token) services_.record.first_token = Clock::now();
     reply.ids.push_back(event.id);
     reply.logprobs.push_back(event.logprob);
     if (!event.top.empty()) reply.top.push_back(std::move(event.top));
@@ -141,7 +144,18 @@ void Replies::Take(size_t i, EngineEvent event) {
     for (size_t later = ids_.size(); later < replies_.size(); ++later) stopped_[later] = reply.finish->message;
   }
   services_.metrics.CountReply(seconds, static_cast<int64_t>(reply.ids.size()));
+  Record(*reply.finish);
   --open_;
+}
+
+void Replies::Record(const Finish& finish) {
+  constexpr size_t kMostReasons = 64;
+  ReplyRecord& record = services_.record;
+  record.ended = Clock::now();
+  if (record.finish_reasons.size() == kMostReasons) return;
+  record.finish_reasons.emplace_back(finish.reason == FinishReason::kStop     ? "stop"
+                                     : finish.reason == FinishReason::kLength ? "length"
+                                                                              : "abort");
 }
 
 void ActiveReplies::Add(const std::string& rid, Replies& replies, size_t first, size_t count) {

@@ -66,6 +66,7 @@ struct ReplyServices {
   EngineThread& engine;
   ServerMetrics& metrics;
   ActiveReplies& active;
+  ReplyRecord& record;
 };
 
 class Replies {
@@ -95,6 +96,7 @@ class Replies {
   void TakeNames();
   void DropNames(size_t count);
   void Take(size_t i, EngineEvent event);
+  void Record(const Finish& finish);
   void SubmitMore();
 
   ReplyServices services_;

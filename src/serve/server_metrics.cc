@@ -28,8 +28,8 @@ std::string PerEngine(const std::vector<EngineReading>& engines, const std::stri
   return text;
 }
 
-std::string Gauge(const std::string& name, const std::string& help, int64_t value) {
-  return Header(name, "gauge", help) + fmt::format("{} {}\n", name, value);
+std::string Single(const std::string& name, const char* type, const std::string& help, int64_t value) {
+  return Header(name, type, help) + fmt::format("{} {}\n", name, value);
 }
 
 }  // namespace
@@ -80,6 +80,12 @@ void ServerMetrics::CountBatch(int64_t replies) {
   batch_.Add(static_cast<double>(replies));
 }
 
+void ServerMetrics::CountSpans(int64_t sent, int64_t dropped) {
+  const std::lock_guard lock(mutex_);
+  spans_sent_ += sent;
+  spans_dropped_ += dropped;
+}
+
 std::string ServerMetrics::Text(const std::vector<EngineReading>& engines, int64_t working, int64_t waiting) const {
   std::string text;
   const auto counter = [&](const char* name, const char* help, int64_t EngineCounts::*member) {
@@ -100,13 +106,16 @@ std::string ServerMetrics::Text(const std::vector<EngineReading>& engines, int64
   gauge("nla_replies_waiting", "Replies that wait for room.", &EngineCounts::waiting);
   gauge("nla_kv_tokens_used", "Tokens whose keys and values running replies hold.", &EngineCounts::kv_tokens_used);
   gauge("nla_kv_tokens_capacity", "Tokens whose keys and values can be held.", &EngineCounts::kv_tokens_total);
-  text += Gauge("nla_http_requests_working", "Requests that are worked on.", working);
-  text += Gauge("nla_http_requests_waiting", "Requests that wait for their turn.", waiting);
+  text += Single("nla_http_requests_working", "gauge", "Requests that are worked on.", working);
+  text += Single("nla_http_requests_waiting", "gauge", "Requests that wait for their turn.", waiting);
   const std::lock_guard lock(mutex_);
   text += Header("nla_http_requests_total", "counter", "Requests by route and status.");
   for (const auto& [key, count] : requests_) {
     text += fmt::format("nla_http_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first, key.second, count);
   }
+  text += Single("nla_trace_spans_sent_total", "counter", "Spans that the collector took (--otlp).", spans_sent_);
+  text +=
+      Single("nla_trace_spans_dropped_total", "counter", "Spans that it did not take, or not in time.", spans_dropped_);
   text += latency_.Text("nla_http_request_seconds", "From the arrival of a request to its last byte.");
   text += first_token_.Text("nla_time_to_first_token_seconds", "From a reply's submission to its first token.");
   text += reply_seconds_.Text("nla_reply_seconds", "From a reply's submission to its end.");

@@ -45,11 +45,14 @@ class ServerMetrics {
   void CountFirstToken(double seconds);
   void CountReply(double seconds, int64_t tokens);
   void CountBatch(int64_t replies);
+  // Spans of traces that the collector took, and those that it did not.
+  void CountSpans(int64_t sent, int64_t dropped);
   std::string Text(const std::vector<EngineReading>& engines, int64_t working, int64_t waiting) const;
 
  private:
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, uint64_t> requests_;
+  int64_t spans_sent_ = 0, spans_dropped_ = 0;
   Histogram latency_, first_token_, reply_seconds_, reply_tokens_, batch_;
 };
 

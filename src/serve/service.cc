@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "nla/error.h"
 #include "serve/http_error.h"
+#include "serve/request_trace.h"
 #include "serve/worker.h"
 
 namespace nla::serve {
@@ -27,7 +28,11 @@ std::string FirstLine(const char* text) {
 
 }  // namespace
 
-Service::Service(const ServiceOptions& options) : admission_(options.admission), log_(options.access_log) {}
+Service::Service(const ServiceOptions& options) : admission_(options.admission), log_(options.access_log) {
+  if (!options.traces.settings.on()) return;
+  const auto count = [this](int64_t sent, int64_t dropped) { metrics_.CountSpans(sent, dropped); };
+  traces_ = std::make_unique<TraceExporter>(options.traces, count);
+}
 
 void Service::Open(Models& models, uint64_t seed, OrderedJson options) {
   context_ = std::make_unique<Context>(models, metrics_, admission_);
@@ -70,7 +75,10 @@ std::optional<HttpResponse> Service::Admit(const HttpRequest& head, RequestState
   }
   if (route->rule != Rule::kWork) return std::nullopt;
   if (auto refusal = admission_.CheckRate(head.client)) return refusal;
-  return admission_.Enter(state, client);
+  state.waits_since = Clock::now();
+  auto refusal = admission_.Enter(state, client);
+  state.waits_until = Clock::now();
+  return refusal;
 }
 
 HttpResponse Service::Handle(const HttpRequest& request, RequestState& state, const ClientLink& client) {
@@ -103,6 +111,12 @@ void Service::Ended(const HttpRequest& request, const RequestState& state, const
     log_.Write(request, state, outcome);
   } catch (const std::exception& error) {
     spdlog::warn("serve: the access log lost a line: {}", error.what());
+  }
+  if (!traces_) return;
+  try {
+    traces_->Add(SpansOf(request, state, outcome));
+  } catch (const std::exception& error) {
+    spdlog::warn("serve: the traces lost a request: {}", error.what());
   }
 }
 

@@ -7,12 +7,14 @@
 #include <string>
 
 #include "serve/routes.h"
+#include "serve/trace_exporter.h"
 
 namespace nla::serve {
 
 struct ServiceOptions {
   AdmissionOptions admission = {};
   std::string access_log = {};  // as AccessLog's target
+  TraceExporterOptions traces = {};
 };
 
 class Service : public HttpHandler {
@@ -34,6 +36,7 @@ class Service : public HttpHandler {
   Admission admission_;
   ServerMetrics metrics_;
   AccessLog log_;
+  std::unique_ptr<TraceExporter> traces_;  // nullptr: there are none
   std::atomic<State> state_ = State::kStarting;
   std::unique_ptr<Context> context_;  // written before state_ is kOpen
   RouteTable routes_;                 // the same

@@ -11,6 +11,7 @@
 #include "base/subprocess.h"
 #include "nla/tiny_pair_testing.h"
 #include "serve/client_testing.h"
+#include "serve/collector_testing.h"
 #include "serve/program_testing.h"
 
 namespace nla::serve {
@@ -220,6 +221,27 @@ TEST_F(ServeSlow, TheDocumentTellsTheTruth) {
   EXPECT_THAT(result.output, HasSubstr("all checks passed"));
 }
 
+TEST_F(ServeSlow, OpenTelemetrysMessagesReadTheTraces) {
+  TestCollector collector;
+  ServeProcess server(Arguments({"--otlp", collector.url()}));
+  EXPECT_EQ(Ask(server.port(), "POST", "/generate", R"({"text":"a"})",
+                "traceparent: 00-" + std::string(32, '1') + "-" + std::string(16, '2') + "-01\r\n")
+                .status,
+            200);
+  EXPECT_EQ(Ask(server.port(), "POST", "/v1/chat/completions", R"({"messages":3})").status, 400);
+  server.Signal(SIGTERM);  // what waits leaves before the end
+  EXPECT_EQ(server.Wait(), 0);
+  const std::filesystem::path file = *tiny_ / "traces.jsonl";
+  std::ofstream lines(file);
+  for (const HttpRequest& request : collector.requests()) lines << request.body << "\n";
+  lines.close();
+  const ProcessResult result = RunProcess({NLA_PYTHON, NLA_SOURCE_DIR "/tests/serve/check_otlp.py", file.string()});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  for (const char* name : {"POST /generate\n", "queue\n", "prefill\n", "decode\n", "POST /v1/chat/completions\n"}) {
+    EXPECT_THAT(result.output, HasSubstr(name));
+  }
+}
+
 TEST_F(ServeSlow, WrongOptionsAreSaidBeforeAnythingIsLoaded) {
   const auto code = [](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {NLA_PROGRAM, "serve"});
@@ -228,6 +250,7 @@ TEST_F(ServeSlow, WrongOptionsAreSaidBeforeAnythingIsLoaded) {
   EXPECT_EQ(code({"--port", "0"}), 2);
   EXPECT_EQ(code({"--port", "0", "--model", "a", "--pair", "b"}), 2);
   EXPECT_EQ(code({"--port", "70000", "--model", "a"}), 2);
+  EXPECT_EQ(code({"--port", "0", "--model", "a", "--otlp", "collector:4318"}), 2);
   EXPECT_EQ(code({"--port", "0", "--model", "/no/such/model"}), 1);
   EXPECT_EQ(code({"--port", "0", "--host", "192.0.2.1", "--model", "a"}), 1);
 }
