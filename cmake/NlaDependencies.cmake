@@ -17,6 +17,12 @@ find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
+# Debian's has no CMake package.
+find_path(NLA_PCRE2_INCLUDE pcre2.h REQUIRED)
+find_library(NLA_PCRE2_LIBRARY pcre2-8 REQUIRED)
+add_library(nla_pcre2 INTERFACE)
+target_include_directories(nla_pcre2 SYSTEM INTERFACE ${NLA_PCRE2_INCLUDE})
+target_link_libraries(nla_pcre2 INTERFACE ${NLA_PCRE2_LIBRARY})
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
 # Training on several processes; without it the program is whole but for that.

@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(build-essential cmake ninja-build ccache git pkg-config libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
-  libspdlog-dev libfmt-dev libgtest-dev libgmock-dev libssl-dev zlib1g-dev libcurl4-openssl-dev jq)
+  libspdlog-dev libfmt-dev libgtest-dev libgmock-dev libssl-dev zlib1g-dev libcurl4-openssl-dev
+  libpcre2-dev jq)
 check_packages=(clang-format clang-tidy libopenmpi-dev openmpi-bin)
 
 if [[ "${1:-}" == --no-tools ]]; then

@@ -36,7 +36,7 @@ struct Engine::Request {
         sink(std::move(to)),
         keys(KeysOf(in.prompt_TD)),
         random(in.seed, 0),
-        text(tokenizer, {in.stop, in.trim_stop, in.skip_special}) {
+        text(tokenizer, {in.stop, in.trim_stop, in.skip_special, in.stop_patterns}) {
     for (const TokenId token : in.prompt_ids) counts.emplace(token, 0);
   }
   int64_t prompt_rows() const { return in.prompt_TD.size(0); }
@@ -261,13 +261,17 @@ void Engine::TakeToken(Request& request, const SampledToken& token, std::vector<
     event.finish = Finish{.reason = FinishReason::kStop, .stop_id = token.id};
   } else if (request.text.stopped()) {
     event.finish = Finish{.reason = FinishReason::kStop, .stop_text = *request.text.stopped()};
+  } else if (request.text.too_hard()) {
+    event.finish =
+        Finish{.reason = FinishReason::kAbort,
+               .message = "stop_regex: looking for this pattern takes too many steps: " + *request.text.too_hard()};
   } else if (static_cast<int64_t>(request.reply.size()) >= sampling.max_new_tokens) {
     event.finish = Finish{.reason = FinishReason::kLength};
   }
   if (event.finish) {
     event.text += request.text.Flush();
     request.done = true;
-    ++counts_.finished;
+    ++(event.finish->reason == FinishReason::kAbort ? counts_.aborted : counts_.finished);
   }
   request.sink(request.id, std::move(event));
 }

@@ -1,4 +1,5 @@
-// Stop strings are looked for in what is not shown yet: text that begins one is never shown before it is known not to.
+// Stop strings and patterns are looked for in what is not shown yet: text that begins one is never shown before it is
+// known not to.
 #include "engine/reply_text.h"
 
 #include <algorithm>
@@ -16,6 +17,13 @@ size_t Overlap(std::string_view text, std::string_view stop) {
   return length;
 }
 
+// Where the last `count` bytes of the text begin, at a character's beginning.
+size_t LastBytes(std::string_view text, size_t count) {
+  size_t begin = text.size() - std::min(text.size(), count);
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) ++begin;
+  return begin;
+}
+
 }  // namespace
 
 ReplyText::ReplyText(const Tokenizer& tokenizer, ReplyTextOptions options)
@@ -25,35 +33,70 @@ ReplyText::ReplyText(const Tokenizer& tokenizer, ReplyTextOptions options)
 
 std::string ReplyText::Push(TokenId id) {
   NLA_CHECK(!stopped_);
-  decoder_.Push(id, pending_);
+  decoder_.Push(id, text_);
   return Release(false);
 }
 
 std::string ReplyText::Flush() {
   if (stopped_) return "";
-  decoder_.Flush(pending_);
+  decoder_.Flush(text_);
   return Release(true);
 }
 
-std::string ReplyText::Release(bool end) {
-  // The stop string that begins first; of several, the first in the list.
-  size_t begin = std::string::npos;
+// The stop string that begins first; of several, the first in the list.
+void ReplyText::FindStrings(Place& place) {
   for (const std::string& stop : options_.stop) {
-    const size_t found = pending_.find(stop);
-    if (found >= begin) continue;
-    begin = found;
-    stopped_ = stop;
+    const size_t found = text_.find(stop, shown_);
+    if (found < place.begin) {
+      place.begin = found;
+      place.end = found + stop.size();
+      stopped_ = stop;
+    }
+    const std::string_view rest = std::string_view(text_).substr(shown_);
+    place.held = std::min(place.held, text_.size() - Overlap(rest, stop));
   }
-  size_t shown = pending_.size();
+}
+
+// A match that begins before all of those counts as well.
+void ReplyText::FindPatterns(Place& place) {
+  if (too_hard_) return;
+  for (const auto& pattern : options_.patterns) {
+    const StopPattern::Found found = pattern->Search(text_, shown_);
+    switch (found.verdict) {
+      case StopPattern::Verdict::kAbsent:
+        break;
+      case StopPattern::Verdict::kMatched:
+        if (found.begin >= place.begin) break;
+        place.begin = found.begin;
+        place.end = found.end;
+        stopped_ = pattern->text();
+        break;
+      case StopPattern::Verdict::kBegun:
+        place.held = std::min(place.held, std::max(found.begin, LastBytes(text_, kLongestStopMatch)));
+        break;
+      case StopPattern::Verdict::kTooHard:
+        too_hard_ = pattern->text();
+        break;
+    }
+  }
+}
+
+std::string ReplyText::Release(bool end) {
+  Place place;
+  FindStrings(place);
+  FindPatterns(place);
+  size_t until = text_.size();
   if (stopped_) {
-    shown = begin + (options_.trim_stop ? 0 : stopped_->size());
+    until = options_.trim_stop ? place.begin : place.end;
   } else if (!end) {
-    size_t held = 0;
-    for (const std::string& stop : options_.stop) held = std::max(held, Overlap(pending_, stop));
-    shown -= held;
+    until = std::min(until, std::max(place.held, shown_));
   }
-  std::string out = pending_.substr(0, shown);
-  pending_.erase(0, shown);
+  std::string out = text_.substr(shown_, until - shown_);
+  shown_ = until;
+  // Lookbehinds have a limit of their own in PCRE2.
+  const size_t kept = options_.patterns.empty() ? shown_ : std::min(shown_, LastBytes(text_, 2 * kLongestStopMatch));
+  text_.erase(0, kept);
+  shown_ -= kept;
   return out;
 }
 

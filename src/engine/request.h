@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/stop_pattern.h"
 #include "model/sampler.h"
 
 namespace nla {
@@ -22,9 +24,11 @@ struct EngineRequest {
   SamplingOptions sampling = {};
   uint64_t seed = 0;                   // of the request's own stream of random numbers
   std::vector<std::string> stop = {};  // the reply ends where it spells one of these
-  bool trim_stop = true;               // leave the stop token or string out of the text
-  bool skip_special = true;            // leave special tokens out of the text
-  int64_t top_logprobs = 0;            // most probable tokens named beside each token of the reply
+  std::vector<std::shared_ptr<const StopPattern>> stop_patterns =
+      {};                    // or where one of these matches; shared by replies
+  bool trim_stop = true;     // leave the stop token, string or match out of the text
+  bool skip_special = true;  // leave special tokens out of the text
+  int64_t top_logprobs = 0;  // most probable tokens named beside each token of the reply
 };
 
 enum class FinishReason { kStop, kLength, kAbort };
@@ -32,7 +36,7 @@ enum class FinishReason { kStop, kLength, kAbort };
 struct Finish {
   FinishReason reason = FinishReason::kLength;
   TokenId stop_id = -1;        // kStop: the token that ended it, or
-  std::string stop_text = {};  // the string
+  std::string stop_text = {};  // the string or pattern
   std::string message = {};    // kAbort: why
 };
 

@@ -36,6 +36,7 @@ FieldTable Fields(SamplingParams& p) {
       {"min_new_tokens", &p.min_new_tokens, "no stop token before so many tokens", {.low = 0, .high = kMostIds}},
       {"n", &p.n, "replies to each prompt", {.low = 1, .high = static_cast<double>(kMostSamples)}},
       {"stop", &p.stop, "the reply ends where it spells one of these"},
+      {"stop_regex", &p.stop_regex, "the reply ends where one of these patterns (PCRE2) matches its text"},
       {"stop_token_ids", &p.stop_token_ids, "further ids that end the reply", {.low = 0, .high = kMostIds}},
       {"ignore_eos", &p.ignore_eos, "go on past the model's own end of a reply"},
       {"no_stop_trim", &p.no_stop_trim, "leave the stop token or string in the text"},
@@ -45,7 +46,6 @@ FieldTable Fields(SamplingParams& p) {
        &p.sampling_seed,
        "equal seeds give equal replies; absent: another one each time",
        {.low = 0, .high = 9007199254740991}},
-      {"stop_regex", Refused{"Use stop or stop_token_ids"}, "pattern that ends the reply"},
       {"json_schema", Refused{"Constrained decoding is not built"}, "JSON schema of the reply"},
       {"regex", Refused{"Constrained decoding is not built"}, "pattern of the reply"},
       {"ebnf", Refused{"Constrained decoding is not built"}, "grammar of the reply"},
@@ -56,7 +56,7 @@ FieldTable Fields(SamplingParams& p) {
   };
 }
 
-void Check(const SamplingParams& p, const std::string& where) {
+void Check(SamplingParams& p, const std::string& where) {
   if (p.top_k == 0) {
     FailUsage({.where = where + ".top_k", .what = "is out of range", .found = "0", .wanted = "-1 (all) or at least 1"});
   }
@@ -74,6 +74,17 @@ void Check(const SamplingParams& p, const std::string& where) {
   }
   for (const std::string& stop : p.stop) {
     if (stop.empty()) FailUsage({.where = where + ".stop", .what = "holds an empty string"});
+  }
+  const std::string patterns = where + ".stop_regex";
+  if (p.stop_regex.size() > kMostStopPatterns) {
+    FailUsage({.where = patterns,
+               .what = "holds too many patterns",
+               .found = std::to_string(p.stop_regex.size()),
+               .wanted = fmt::format("at most {}", kMostStopPatterns)});
+  }
+  p.stop_patterns.clear();
+  for (const std::string& pattern : p.stop_regex) {
+    p.stop_patterns.push_back(std::make_shared<const StopPattern>(pattern, patterns));
   }
 }
 
@@ -95,6 +106,7 @@ EngineRequest MakeRequest(const SamplingParams& p, const ServedModel& model, con
   request.prompt_ids = prompt.ids;
   request.seed = seed;
   request.stop = p.stop;
+  request.stop_patterns = p.stop_patterns;
   request.trim_stop = !p.no_stop_trim;
   request.skip_special = p.skip_special_tokens;
   SamplingOptions& sampling = request.sampling;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct SamplingParams {
   int64_t min_new_tokens = 0;
   int64_t n = 1;
   std::vector<std::string> stop = {};
+  std::vector<std::string> stop_regex = {};
+  std::vector<std::shared_ptr<const StopPattern>> stop_patterns = {};  // those of stop_regex, once Check has taken them
   std::vector<int64_t> stop_token_ids = {};
   bool ignore_eos = false;
   bool no_stop_trim = false;
@@ -35,8 +38,8 @@ struct SamplingParams {
 inline constexpr int64_t kMostSamples = 256;
 
 FieldTable Fields(SamplingParams& params);
-// What no field alone can say; errors (usage) name `where`.
-void Check(const SamplingParams& params, const std::string& where);
+// What no field alone can say, and compiled patterns; errors (usage) name `where`.
+void Check(SamplingParams& params, const std::string& where);
 SamplingParams ReadSampling(const Json& object, const std::string& where);
 
 // What a reply begins with: rows, and the ids behind them where it was text.

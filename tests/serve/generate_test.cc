@@ -165,6 +165,32 @@ TEST_F(GenerateTest, StopsWhereItIsTold) {
   EXPECT_TRUE(tops[0][0][2].is_string());
 }
 
+TEST_F(GenerateTest, StopsWhereAPatternMatches) {
+  const json free{{"temperature", 0}, {"max_new_tokens", 8}, {"ignore_eos", true}};
+  const std::string whole = Generate({{"text", kText}, {"sampling_params", free}})["text"];
+  ASSERT_GT(whole.size(), 4U);
+  // Whatever the third character is, after the first two.
+  json sampling = free;
+  sampling["stop_regex"] = {"never [0-9]{9}", R"((?s)(?<=^..).)"};
+  const json cut = Generate({{"text", kText}, {"sampling_params", sampling}});
+  const std::string beginning = cut["text"];
+  EXPECT_TRUE(whole.starts_with(beginning)) << beginning;
+  EXPECT_LT(beginning.size(), whole.size());
+  const json reason{{"type", "stop"}, {"matched", sampling["stop_regex"][1]}};
+  EXPECT_EQ(cut["meta_info"]["finish_reason"], reason);
+  const std::vector<json> events = service_->Stream("/generate", {{"text", kText}, {"sampling_params", sampling}});
+  ASSERT_FALSE(events.empty());
+  for (const json& event : events) EXPECT_TRUE(beginning.starts_with(event["text"].get<std::string>()));
+  EXPECT_EQ(events.back()["text"], beginning);
+  EXPECT_EQ(events.back()["meta_info"]["finish_reason"], reason);
+  sampling["no_stop_trim"] = true;
+  const std::string kept = Generate({{"text", kText}, {"sampling_params", sampling}})["text"];
+  EXPECT_TRUE(kept.starts_with(beginning));
+  EXPECT_GT(kept.size(), beginning.size());
+  sampling["stop_regex"] = "never [0-9]{9}";
+  EXPECT_EQ(Generate({{"text", kText}, {"sampling_params", sampling}})["text"], whole);
+}
+
 TEST_F(GenerateTest, StreamsGrowToTheWholeAnswer) {
   const json sampling{{"temperature", 0}, {"max_new_tokens", 6}, {"ignore_eos", true}};
   const json whole = Generate({{"text", kText}, {"sampling_params", sampling}});
@@ -222,8 +248,12 @@ TEST_F(GenerateTest, RefusesWhatItCannotDo) {
   EXPECT_THAT(sampling({{"temperature", -1}}), HasSubstr("sampling_params.temperature: is out of range"));
   EXPECT_THAT(sampling({{"top_k", 0}}), HasSubstr("wanted -1 (all) or at least 1"));
   EXPECT_THAT(sampling({{"min_new_tokens", 9}, {"max_new_tokens", 8}}), HasSubstr("at most max_new_tokens = 8"));
-  EXPECT_THAT(sampling({{"stop_regex", "a+"}}),
-              AllOf(HasSubstr("stop_regex: is not supported"), HasSubstr("Use stop")));
+  EXPECT_THAT(sampling({{"stop_regex", {"fine", "a(b"}}}),
+              AllOf(HasSubstr("sampling_params.stop_regex: is not a pattern: missing closing parenthesis"),
+                    HasSubstr("found a(b")));
+  EXPECT_THAT(sampling({{"stop_regex", ""}}), HasSubstr("empty pattern"));
+  EXPECT_THAT(sampling({{"stop_regex", std::string(600, 'a')}}), HasSubstr("too long a pattern: found 600 bytes"));
+  EXPECT_THAT(sampling({{"stop_regex", std::vector<std::string>(17, "a")}}), HasSubstr("at most 16"));
   EXPECT_THAT(sampling({{"n", 100000}}), HasSubstr("n: is out of range"));
   EXPECT_THAT(sampling(json::array({json::object(), json::object()})), HasSubstr("another number of entries"));
   EXPECT_THAT(Refused({{"text", {"a", "b"}}, {"sampling_params", {{{"n", 1}}, {{"n", 2}}}}}),
