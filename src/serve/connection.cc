@@ -19,6 +19,9 @@ namespace nla::serve {
 namespace {
 
 constexpr size_t kMostOfALine = 1024;  // of a chunked body
+constexpr size_t kAtOnce = 65536;      // bytes that one call takes from the socket
+// Of a body whose head promises more, before room is made for the rest: it may never come.
+constexpr uint64_t kPromiseKept = uint64_t{1} << 20;
 
 Clock::duration Seconds(double seconds) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
@@ -64,12 +67,14 @@ bool Connection::WaitForRequest(double seconds) {
   }
 }
 
-void Connection::Fill(Clock::time_point deadline) {
-  std::array<char, 65536> bytes;
+void Connection::Fill(Clock::time_point deadline) { Receive(buffer_, kAtOnce, deadline); }
+
+void Connection::Receive(std::string& into, uint64_t most, Clock::time_point deadline) {
+  std::array<char, kAtOnce> bytes;
   for (;;) {
-    const ssize_t count = recv(fd_, bytes.data(), bytes.size(), 0);
+    const ssize_t count = recv(fd_, bytes.data(), std::min<uint64_t>(most, bytes.size()), 0);
     if (count > 0) {
-      buffer_.append(bytes.data(), static_cast<size_t>(count));
+      into.append(bytes.data(), static_cast<size_t>(count));
       return;
     }
     if (count == 0 || (errno != EAGAIN && errno != EINTR)) throw ClientGone();
@@ -111,14 +116,15 @@ std::string Connection::ReadLine(Clock::time_point deadline) {
 }
 
 void Connection::ReadInto(std::string& body, uint64_t count, Clock::time_point begun) {
-  while (count > 0) {
-    if (buffer_.empty()) {
-      Fill(begun + Seconds(limits_.body_seconds + static_cast<double>(body.size()) / kBytesPerSecond));
-    }
-    const size_t part = std::min<uint64_t>(count, buffer_.size());
-    body.append(buffer_, 0, part);
-    buffer_.erase(0, part);
-    count -= part;
+  const size_t read_already = std::min<uint64_t>(count, buffer_.size());
+  body.append(buffer_, 0, read_already);
+  buffer_.erase(0, read_already);
+  for (const uint64_t whole = body.size() + count - read_already; body.size() < whole;) {
+    // Room that grows by doubling would have large bodies copied, and fresh pages made for each copy.
+    if (body.capacity() < whole && body.size() + kAtOnce > kPromiseKept) body.reserve(whole);
+    const Clock::time_point deadline =
+        begun + Seconds(limits_.body_seconds + static_cast<double>(body.size()) / kBytesPerSecond);
+    Receive(body, whole - body.size(), deadline);
   }
 }
 
@@ -132,7 +138,7 @@ std::string Connection::ReadBody(const HttpFraming& framing) {
     const uint64_t length = framing.content_length.value_or(0);
     if (length > limits_.max_body) too_large();
     if (framing.expects_continue && length > 0 && buffer_.empty()) Write("HTTP/1.1 100 Continue\r\n\r\n");
-    body.reserve(std::min<uint64_t>(length, uint64_t{1} << 20));  // not all at once: it may never come
+    body.reserve(std::min(length, kPromiseKept));
     ReadInto(body, length, begun);
     return body;
   }

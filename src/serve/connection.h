@@ -50,8 +50,9 @@ class Connection : public ClientLink {
   void Abort() const;
 
  private:
-  // Reads what is there, waiting until `deadline`. HttpError 408, ClientGone.
-  void Fill(Clock::time_point deadline);
+  // Appends what is there, at most `most` bytes, waiting for it until `deadline`. HttpError 408, ClientGone.
+  void Receive(std::string& into, uint64_t most, Clock::time_point deadline);
+  void Fill(Clock::time_point deadline);  // the buffer
   std::string ReadLine(Clock::time_point deadline);
   void ReadInto(std::string& body, uint64_t count, Clock::time_point begun);
   bool WaitFor(short events, Clock::time_point deadline) const;
