@@ -15,10 +15,10 @@ OrderedJson Integer() { return Type("integer"); }
 OrderedJson List(const OrderedJson& items) { return {{"type", "array"}, {"items", items}}; }
 OrderedJson OneWord(const char* word) { return {{"const", word}}; }
 
-// [logprob, id, text or null]; a logprob that is no finite number is null
+// [logprob, id, text or null]; a logprob that is no finite number is null. prefixItems would say which is which, but
+// tools that turn the document into an older dialect make of it what no dialect knows.
 OrderedJson LogprobTuple() {
-  OrderedJson schema = Type("array");
-  schema["prefixItems"] = OrderedJson::array({OrNull(Number()), Count(), OrNull(Text())});
+  OrderedJson schema = List(OrNull(AnyOf({Number(), Text()})));
   schema["minItems"] = 3;
   schema["maxItems"] = 3;
   return schema;
