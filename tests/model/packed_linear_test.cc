@@ -22,6 +22,11 @@ namespace {
 
 using nla::testing::RelativeError;
 
+PackedLinear Packed(Format format, const at::Tensor& weight, const at::Tensor& bias) {
+  PanelMemory memory;  // the linear keeps its part
+  return {format, weight, bias, memory};
+}
+
 // All outputs of all rows, as the decoder asks for them.
 at::Tensor Outputs(const PackedLinear& linear, Format format, const at::Tensor& x) {
   LinearInputs inputs(format, x.size(0), x.size(1) + 5);
@@ -55,7 +60,7 @@ TEST(PackedLinear, FloatsEqualLinear) {
     const at::Tensor weight = at::randn({shape.outputs, shape.inputs});
     const at::Tensor bias = at::randn({shape.outputs});
     for (const at::Tensor& one : {bias, at::Tensor()}) {
-      const at::Tensor found = Outputs(PackedLinear(Format::kFloat, weight, one), Format::kFloat, x);
+      const at::Tensor found = Outputs(Packed(Format::kFloat, weight, one), Format::kFloat, x);
       const at::Tensor wanted = one.defined() ? at::linear(x, weight, one) : at::linear(x, weight);
       // The same products in another order: each of up to 4099 additions rounds by 2^-24, mostly against each other.
       EXPECT_LT(RelativeError(found, wanted), 5e-6) << shape.rows << " " << shape.outputs << " " << shape.inputs;
@@ -69,7 +74,7 @@ TEST(PackedLinear, EightBitsStayInsideTheirRounding) {
     const at::Tensor x = at::randn({shape.rows, shape.inputs});
     const at::Tensor weight = at::randn({shape.outputs, shape.inputs});
     const at::Tensor bias = at::randn({shape.outputs});
-    const at::Tensor found = Outputs(PackedLinear(Format::kInt8, weight, bias), Format::kInt8, x).to(at::kDouble);
+    const at::Tensor found = Outputs(Packed(Format::kInt8, weight, bias), Format::kInt8, x).to(at::kDouble);
     const at::Tensor wanted = at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble));
     const auto largest_input =
         static_cast<double>(std::min<int64_t>(32000, std::numeric_limits<int32_t>::max() / (127 * shape.inputs)));
@@ -93,7 +98,7 @@ TEST(PackedLinear, InputsLoseNextToNothing) {
   const at::Tensor x = at::randn({7, 64});
   at::Tensor weight = (at::randn({48, 64}) * 30).round().clamp(-127, 127);
   weight.select(1, 5).fill_(127);  // so that the scale is 1
-  const at::Tensor found = Outputs(PackedLinear(Format::kInt8, weight, {}), Format::kInt8, x);
+  const at::Tensor found = Outputs(Packed(Format::kInt8, weight, {}), Format::kInt8, x);
   const at::Tensor wanted = at::linear(x, weight);
   const at::Tensor most = (x.abs().amax(1) / 32000 / 2).unsqueeze(1) * weight.abs().sum(1);
   EXPECT_LT(((found - wanted).abs() - most * 1.001 - 1e-3).max().item<double>(), 0);
@@ -104,7 +109,7 @@ TEST(PackedLinear, InputsLoseNextToNothing) {
 TEST(PackedLinear, TheLargestSumsFit) {
   for (const int64_t inputs : {512, 529, 1536, 18944}) {
     const at::Tensor x = at::ones({2, inputs});
-    const at::Tensor found = Outputs(PackedLinear(Format::kInt8, at::ones({16, inputs}), {}), Format::kInt8, x);
+    const at::Tensor found = Outputs(Packed(Format::kInt8, at::ones({16, inputs}), {}), Format::kInt8, x);
     EXPECT_LT(RelativeError(found, at::linear(x, at::ones({16, inputs}))), 1e-5) << inputs;
   }
 }
@@ -113,7 +118,7 @@ TEST(PackedLinear, ARowIsTheSameInAnyCompany) {
   const at::Tensor x = at::randn({29, 147});
   const at::Tensor weight = at::randn({50, 147});
   for (const Format format : {Format::kFloat, Format::kInt8}) {
-    const PackedLinear linear(format, weight, at::randn({50}));
+    const PackedLinear linear = Packed(format, weight, at::randn({50}));
     const at::Tensor together = Outputs(linear, format, x);
     for (int64_t first = 0; first < 29; ++first) {
       for (const int64_t count : {1, 2, 5, 8}) {
@@ -130,12 +135,11 @@ TEST(PackedLinear, TakesZerosAndOtherTypes) {
   const at::Tensor weight = at::randn({16, 32}).to(at::kBFloat16);
   const at::Tensor zeros = at::zeros({3, 32});
   for (const Format format : {Format::kFloat, Format::kInt8}) {
-    EXPECT_TRUE(Outputs(PackedLinear(format, weight, {}), format, zeros).equal(at::zeros({3, 16})));
-    EXPECT_TRUE(
-        Outputs(PackedLinear(format, at::zeros({16, 32}), {}), format, at::randn({3, 32})).equal(at::zeros({3, 16})));
+    EXPECT_TRUE(Outputs(Packed(format, weight, {}), format, zeros).equal(at::zeros({3, 16})));
+    EXPECT_TRUE(Outputs(Packed(format, at::zeros({16, 32}), {}), format, at::randn({3, 32})).equal(at::zeros({3, 16})));
     const at::Tensor x = at::randn({3, 32});
-    EXPECT_TRUE(Outputs(PackedLinear(format, weight, {}), format, x)
-                    .equal(Outputs(PackedLinear(format, weight.to(at::kFloat), {}), format, x)));
+    EXPECT_TRUE(Outputs(Packed(format, weight, {}), format, x)
+                    .equal(Outputs(Packed(format, weight.to(at::kFloat), {}), format, x)));
   }
 }
 

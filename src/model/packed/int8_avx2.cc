@@ -38,10 +38,20 @@ struct Avx2 {
 
   template <int kCount>
   static void Tile(const Int8Job& job, int64_t row, int32_t* sums) {
+    if (row == 0) return Sum<kCount, true>(job, row, sums);
+    Sum<kCount, false>(job, row, sums);
+  }
+
+  // kAhead: fetches the next panel, most likely the next to be asked for. Few rows wait for memory, and the processor's
+  // own reading ahead is too short.
+  template <int kCount, bool kAhead>
+  static void Sum(const Int8Job& job, int64_t row, int32_t* sums) {
     const int16_t* inputs = job.rows + row * job.stride;
+    const int64_t panel_bytes = job.pairs * kPanelOutputs * 2;
     Sums<kCount> tile;
     for (int64_t pair = 0; pair < job.pairs; ++pair) {
       const auto* weights = reinterpret_cast<const __m128i*>(job.panel + pair * kPanelOutputs * 2);
+      if constexpr (kAhead) _mm_prefetch(reinterpret_cast<const char*>(weights) + panel_bytes, _MM_HINT_T1);
       const __m256i first = _mm256_cvtepi8_epi16(_mm_load_si128(weights));
       const __m256i second = _mm256_cvtepi8_epi16(_mm_load_si128(weights + 1));
       tile.Add(first, second, inputs + 2 * pair, job.stride);

@@ -3,7 +3,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -51,40 +50,49 @@ float Inverse(float scale) { return scale > 1e-36F ? 1.0F / scale : 0.0F; }
 
 LinearInputs::LinearInputs(Format format, int64_t rows, int64_t widest)
     : format_(format),
-      numbers_(at::empty({rows, RoundUp(widest, kStrideNumbers)}, format == Format::kFloat ? at::kFloat : at::kShort)),
-      scales_(at::empty({rows}, at::kFloat)) {}
+      stride_(RoundUp(widest, kStrideNumbers)),
+      numbers_(at::empty({rows, stride_}, format == Format::kFloat ? at::kFloat : at::kShort)),
+      scales_(at::empty({rows}, at::kFloat)),
+      row_scales_(scales_.mutable_data_ptr<float>()) {
+  if (format == Format::kFloat) {
+    floats_ = numbers_.mutable_data_ptr<float>();
+  } else {
+    integers_ = numbers_.mutable_data_ptr<int16_t>();
+  }
+}
 
 void LinearInputs::Set(int64_t row, const float* x, int64_t width) {
-  const int64_t stride = numbers_.size(1);
   if (format_ == Format::kFloat) {
-    std::copy_n(x, width, numbers_.mutable_data_ptr<float>() + row * stride);
+    std::copy_n(x, width, floats_ + row * stride_);
     return;
   }
-  int16_t* out = numbers_.mutable_data_ptr<int16_t>() + row * stride;
+  int16_t* out = integers_ + row * stride_;
   const float scale = LargestMagnitude(x, width) / static_cast<float>(LargestInput(width));
   Quantise(x, width, Inverse(scale), out);
   if (width % 2 == 1) out[width] = 0;
-  scales_.mutable_data_ptr<float>()[row] = scale;
+  row_scales_[row] = scale;
 }
 
-PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias)
+PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias, PanelMemory& memory)
     : format_(format), outputs_(weight.size(0)), inputs_(weight.size(1)) {
   NLA_CHECK(outputs_ > 0 && inputs_ > 0);
   const at::Tensor whole = weight.detach().to(at::kFloat).contiguous();
   if (format == Format::kFloat) {
-    PackFloat(whole);
+    PackFloat(whole, memory);
   } else {
-    PackInt8(whole);
+    PackInt8(whole, memory);
   }
   if (!bias.defined()) return;
-  bias_ = at::zeros({panels() * kPanelOutputs}, at::kFloat);
-  bias_.narrow(0, 0, outputs_).copy_(bias.detach());
+  const std::shared_ptr<float> biases = memory.Take<float>(panels() * kPanelOutputs);
+  const at::Tensor from = bias.detach().to(at::kFloat).contiguous();
+  std::copy_n(from.const_data_ptr<float>(), outputs_, biases.get());
+  bias_ = biases;
 }
 
-void PackedLinear::PackFloat(const at::Tensor& weight) {
-  weights_ = at::zeros({panels(), inputs_, kPanelOutputs}, at::kFloat);
+void PackedLinear::PackFloat(const at::Tensor& weight, PanelMemory& memory) {
+  const std::shared_ptr<float> packed = memory.Take<float>(panels() * inputs_ * kPanelOutputs);
   const float* from = weight.const_data_ptr<float>();
-  float* to = weights_.mutable_data_ptr<float>();
+  float* to = packed.get();
   at::parallel_for(0, panels(), kPanelsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t first = panel * kPanelOutputs;
@@ -95,36 +103,37 @@ void PackedLinear::PackFloat(const at::Tensor& weight) {
       }
     }
   });
+  weights_ = packed;
 }
 
-void PackedLinear::PackInt8(const at::Tensor& weight) {
+void PackedLinear::PackInt8(const at::Tensor& weight, PanelMemory& memory) {
   NLA_CHECK(LargestInput(inputs_) >= kLargestWeight);
-  const int64_t pairs = RoundUp(inputs_, 2) / 2;
-  weights_ = at::zeros({panels(), pairs, kPanelOutputs, 2}, at::kChar);
-  scales_ = at::zeros({panels() * kPanelOutputs}, at::kFloat);
+  const std::shared_ptr<int8_t> packed = memory.Take<int8_t>(panels() * pairs() * kPanelOutputs * 2);
+  const std::shared_ptr<float> scaled = memory.Take<float>(panels() * kPanelOutputs);
   const float* from = weight.const_data_ptr<float>();
-  int8_t* to = weights_.mutable_data_ptr<int8_t>();
-  float* scales = scales_.mutable_data_ptr<float>();
+  int8_t* to = packed.get();
+  float* scales = scaled.get();
   at::parallel_for(0, panels(), kPanelsPerTask, [&](int64_t begin, int64_t end) {
     std::vector<int8_t> row(inputs_);
     for (int64_t n = begin * kPanelOutputs; n < std::min(end * kPanelOutputs, outputs_); ++n) {
       scales[n] = LargestMagnitude(from + n * inputs_, inputs_) / static_cast<float>(kLargestWeight);
       Quantise(from + n * inputs_, inputs_, Inverse(scales[n]), row.data());
-      int8_t* panel = to + (n / kPanelOutputs * pairs * kPanelOutputs + n % kPanelOutputs) * 2;
+      int8_t* panel = to + (n / kPanelOutputs * pairs() * kPanelOutputs + n % kPanelOutputs) * 2;
       for (int64_t k = 0; k < inputs_; ++k) panel[k / 2 * kPanelOutputs * 2 + k % 2] = row[k];
     }
   });
+  weights_ = packed;
+  scales_ = scaled;
 }
 
 void PackedLinear::RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out,
                            int64_t stride) const {
   NLA_CHECK(in.format_ == format_ && rows.count <= kMostRows);
-  const int64_t in_stride = in.numbers_.size(1);
-  const float* bias = bias_.defined() ? bias_.const_data_ptr<float>() + panel * kPanelOutputs : nullptr;
+  const int64_t first = rows.first * in.stride_;
+  const float* bias = bias_ == nullptr ? nullptr : bias_.get() + panel * kPanelOutputs;
   if (format_ == Format::kFloat) {
-    MultiplyFloat({weights_.const_data_ptr<float>() + panel * inputs_ * kPanelOutputs, inputs_,
-                   in.numbers_.const_data_ptr<float>() + rows.first * in_stride, in_stride, rows.count},
-                  out, stride);
+    const float* weights = static_cast<const float*>(weights_.get()) + panel * inputs_ * kPanelOutputs;
+    MultiplyFloat({weights, inputs_, in.floats_ + first, in.stride_, rows.count}, out, stride);
     if (bias == nullptr) return;
     for (int64_t r = 0; r < rows.count; ++r) {
       for (int64_t n = 0; n < kPanelOutputs; ++n) out[r * stride + n] += bias[n];
@@ -133,12 +142,10 @@ void PackedLinear::RunRows(int64_t panel, const LinearInputs& in, const RowRange
   }
   static const Int8Kernel kernel = Int8Variants().front().run;
   alignas(64) int32_t sums[kMostRows * kPanelOutputs];
-  const int64_t pairs = weights_.size(1);
-  kernel({weights_.const_data_ptr<int8_t>() + panel * pairs * kPanelOutputs * 2, pairs,
-          in.numbers_.const_data_ptr<int16_t>() + rows.first * in_stride, in_stride, rows.count},
-         sums);
-  const float* scales = scales_.const_data_ptr<float>() + panel * kPanelOutputs;
-  const float* row_scales = in.scales_.const_data_ptr<float>() + rows.first;
+  const int8_t* weights = static_cast<const int8_t*>(weights_.get()) + panel * pairs() * kPanelOutputs * 2;
+  kernel({weights, pairs(), in.integers_ + first, in.stride_, rows.count}, sums);
+  const float* scales = scales_.get() + panel * kPanelOutputs;
+  const float* row_scales = in.row_scales_ + rows.first;
   for (int64_t r = 0; r < rows.count; ++r) {
     const int32_t* row = sums + r * kPanelOutputs;
     float* to = out + r * stride;

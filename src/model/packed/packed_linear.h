@@ -5,8 +5,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "model/packed/format.h"
+#include "model/packed/panel_memory.h"
 
 namespace nla::packed {
 
@@ -23,8 +25,13 @@ class LinearInputs {
  private:
   friend class PackedLinear;
   Format format_;
+  int64_t stride_;      // numbers from one row to the next
   at::Tensor numbers_;  // fp32 or int16
   at::Tensor scales_;   // fp32 [rows]
+  // Of these, since asking a tensor costs as much as a short row.
+  float* floats_ = nullptr;
+  int16_t* integers_ = nullptr;
+  float* row_scales_;
 };
 
 struct RowRange {
@@ -37,10 +44,11 @@ inline constexpr int64_t kMostRows = 96;
 class PackedLinear {
  public:
   PackedLinear() = default;
-  // weight [out, in] of any floating type; bias [out] or undefined. Copies what it needs.
-  PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias);
+  // weight [out, in] of any floating type; bias [out] or undefined. Copies what it needs into `memory`, of which it
+  // keeps its part alive.
+  PackedLinear(Format format, const at::Tensor& weight, const at::Tensor& bias, PanelMemory& memory);
 
-  bool defined() const { return weights_.defined(); }
+  bool defined() const { return weights_ != nullptr; }
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
   int64_t panels() const { return (outputs_ + kPanelOutputs - 1) / kPanelOutputs; }
@@ -54,17 +62,18 @@ class PackedLinear {
   void RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
 
  private:
-  void PackFloat(const at::Tensor& weight);
-  void PackInt8(const at::Tensor& weight);
+  void PackFloat(const at::Tensor& weight, PanelMemory& memory);
+  void PackInt8(const at::Tensor& weight, PanelMemory& memory);
+  int64_t pairs() const { return (inputs_ + 1) / 2; }
   // A whole panel's outputs; those of a row begin `stride` after the row's before.
   void RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out, int64_t stride) const;
 
   Format format_ = Format::kFloat;
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
-  at::Tensor weights_;  // by panels: fp32 [in][kPanelOutputs], or int8 [in / 2][kPanelOutputs][2]
-  at::Tensor scales_;   // kInt8: fp32 [panels · kPanelOutputs]
-  at::Tensor bias_;     // fp32 [panels · kPanelOutputs], or undefined
+  std::shared_ptr<const void> weights_;  // by panels: fp32 [in][kPanelOutputs], or int8 [in / 2][kPanelOutputs][2]
+  std::shared_ptr<const float> scales_;  // kInt8: [panels · kPanelOutputs]
+  std::shared_ptr<const float> bias_;    // [panels · kPanelOutputs], or none
 };
 
 }  // namespace nla::packed

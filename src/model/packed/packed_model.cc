@@ -16,7 +16,7 @@ void PackedModel::AddBlock(const BlockWeights& block) {
   Block& packed = blocks_.emplace_back();
   for (int norm = 0; norm < kNormsPerBlock; ++norm) packed.norms[norm] = block.norms[norm];
   for (int linear = 0; linear < kLinearsPerBlock; ++linear) {
-    packed.linears[linear] = PackedLinear(format_, block.weights[linear], block.biases[linear]);
+    packed.linears[linear] = PackedLinear(format_, block.weights[linear], block.biases[linear], memory_);
   }
 }
 

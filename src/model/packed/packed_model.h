@@ -40,7 +40,7 @@ class PackedModel {
 
   // Blocks are added in order, while their plain weights are at hand.
   void AddBlock(const BlockWeights& block);
-  void SetHead(const at::Tensor& head) { head_ = PackedLinear(format_, head, at::Tensor()); }
+  void SetHead(const at::Tensor& head) { head_ = PackedLinear(format_, head, at::Tensor(), memory_); }
   bool has_head() const { return head_.defined(); }
   Format format() const { return format_; }
 
@@ -53,6 +53,7 @@ class PackedModel {
  private:
   ModelSpec spec_;
   Format format_;
+  PanelMemory memory_;
   std::vector<Block> blocks_;
   PackedLinear head_;
 };
