@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/fail.h"
+#include "text/unicode.h"
 
 namespace nla {
 namespace {
@@ -15,13 +16,6 @@ size_t Overlap(std::string_view text, std::string_view stop) {
   size_t length = std::min(text.size(), stop.size() - 1);
   while (!text.ends_with(stop.substr(0, length))) --length;
   return length;
-}
-
-// Where the last `count` bytes of the text begin, at a character's beginning.
-size_t LastBytes(std::string_view text, size_t count) {
-  size_t begin = text.size() - std::min(text.size(), count);
-  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) ++begin;
-  return begin;
 }
 
 }  // namespace
@@ -72,7 +66,7 @@ void ReplyText::FindPatterns(Place& place) {
         stopped_ = pattern->text();
         break;
       case StopPattern::Verdict::kBegun:
-        place.held = std::min(place.held, std::max(found.begin, LastBytes(text_, kLongestStopMatch)));
+        place.held = std::min(place.held, std::max(found.begin, LastBytesOffset(text_, kLongestStopMatch)));
         break;
       case StopPattern::Verdict::kTooHard:
         too_hard_ = pattern->text();
@@ -94,7 +88,8 @@ std::string ReplyText::Release(bool end) {
   std::string out = text_.substr(shown_, until - shown_);
   shown_ = until;
   // Lookbehinds have a limit of their own in PCRE2.
-  const size_t kept = options_.patterns.empty() ? shown_ : std::min(shown_, LastBytes(text_, 2 * kLongestStopMatch));
+  const size_t kept =
+      options_.patterns.empty() ? shown_ : std::min(shown_, LastBytesOffset(text_, 2 * kLongestStopMatch));
   text_.erase(0, kept);
   shown_ -= kept;
   return out;

@@ -8,6 +8,7 @@
 #include "eval/perplexity.h"
 #include "nla/reconstructor.h"
 #include "nla/rewording.h"
+#include "text/unicode.h"
 
 namespace nla {
 namespace {
@@ -33,9 +34,7 @@ HeldOut ReadRows(const ActivationInput& dataset, const ModelSidecar& actor) {
 
 std::string Tail(const std::string& text, size_t bytes) {
   if (text.size() <= bytes) return text;
-  size_t begin = text.size() - bytes;
-  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
-  return "…" + text.substr(begin);
+  return "…" + text.substr(LastBytesOffset(text, bytes));
 }
 
 void AddExamples(const HeldOut& rows, const std::vector<std::string>& explanations, const std::vector<float>& predicted,

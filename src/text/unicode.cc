@@ -79,6 +79,13 @@ size_t LastCharOffset(std::string_view text) {
   return offset;
 }
 
+size_t LastBytesOffset(std::string_view text, size_t count) {
+  if (text.size() <= count) return 0;
+  size_t begin = text.size() - count;
+  while (begin < text.size() && IsContinuation(text[begin])) ++begin;
+  return begin;
+}
+
 void AppendUtf8(uint32_t code_point, std::string& out) {
   const auto put = [&](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (code_point < 0x80) {

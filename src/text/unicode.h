@@ -38,6 +38,9 @@ struct DecodedChar {
 DecodedChar DecodeChar(std::string_view text);
 // Offset of the last character of `text`, which is valid UTF-8 and not empty.
 size_t LastCharOffset(std::string_view text);
+// Where the last `count` bytes of `text` begin, or the first character among them where that is inside of one. 0 where
+// it is no longer than that.
+size_t LastBytesOffset(std::string_view text, size_t count);
 void AppendUtf8(uint32_t code_point, std::string& out);
 
 // Length of the longest prefix of `text` that is whole, valid UTF-8 characters.

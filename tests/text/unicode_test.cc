@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace nla {
 namespace {
 
@@ -17,6 +20,13 @@ TEST(Utf8Test, EveryCodePointSurvives) {
     ASSERT_EQ(static_cast<size_t>(decoded.length), text.size());
     ASSERT_EQ(LastCharOffset("a" + text), 1u);
   }
+}
+
+TEST(Utf8Test, TheLastBytesBeginWithACharacter) {
+  const std::string text = "aé€😀b";  // 1, 2, 3, 4 and 1 bytes
+  const std::vector<size_t> wanted = {11, 10, 10, 10, 10, 6, 6, 6, 3, 3, 1, 0, 0};
+  for (size_t count = 0; count < wanted.size(); ++count)
+    EXPECT_EQ(LastBytesOffset(text, count), wanted[count]) << count;
 }
 
 // Wanted: Python's bytes.decode("utf-8", "replace").

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "nla/metrics.h"
+#include "text/unicode.h"
 #include "train/collectives/rank_share.h"
 #include "train/grpo/preflight.h"
 #include "train/grpo/server_rollout.h"
@@ -39,14 +40,6 @@ double Mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
-}
-
-// The end of a row's text, cut between characters.
-std::string TextEnd(const std::string& text) {
-  if (text.size() <= kShownText) return text;
-  size_t begin = text.size() - kShownText;
-  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
-  return text.substr(begin);
 }
 
 }  // namespace
@@ -290,7 +283,7 @@ std::vector<nlohmann::ordered_json> RlTask::Shown(std::span<const ActivationRow>
     const ActivationRow& row = rows[i / group];
     shown.push_back({{"doc_id", row.doc_id},
                      {"n_raw_tokens", row.n_raw_tokens},
-                     {"text", TextEnd(row.text)},
+                     {"text", row.text.substr(LastBytesOffset(row.text, kShownText))},
                      {"reply", replies.samples[i].text},
                      {"failed", replies.readings[i].failed()},
                      {"reward", replies.rewards[i]},
