@@ -1,6 +1,7 @@
 // Training on several processes that mpirun starts does what one process does, to rounding; and goes on with another
 // number of them.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -67,6 +68,19 @@ TEST_F(Ranks, DoWhatOneProcessDoes) {
     // One writer: every line once.
     EXPECT_EQ(ReadRlLines(rl_ / out / "metrics.jsonl").size(), ReadRlLines(rl_ / "one/metrics.jsonl").size());
   }
+}
+
+TEST_F(Ranks, UpdateTheReconstructorOnTheSameParts) {
+  const std::string steps =
+      "--set train_rl.steps=3 --set train_rl.eval_every=0 --set train_rl.epochs=2 --set train_rl.ar_updates=2";
+  ASSERT_EQ(Train("one", 1, steps), 0) << ReadFile(Printed("one"));
+  ASSERT_EQ(Train("two", 2, steps), 0) << ReadFile(Printed("two"));
+  for (const char* field : {"reward", "mse", "mse_other_vector", "ar_grad_norm", "ar_loss", "ar_lr"}) {
+    ExpectNear(Figures("two", "step", field), Figures("one", "step", field), kTolerance, field);
+  }
+  // A rank has one prompt, which makes no two parts.
+  EXPECT_EQ(Train("four", 4, steps), 2);
+  EXPECT_THAT(ReadFile(Printed("four")), testing::HasSubstr("prompts / ar_updates"));
 }
 
 TEST_F(Ranks, GoOnWithAnotherNumberOfProcesses) {

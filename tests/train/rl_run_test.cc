@@ -77,6 +77,31 @@ TEST_F(RlRun, ResumedRunEqualsAnUninterruptedOne) {
   EXPECT_EQ(ReadRlLines(rl_ / "whole/rollouts.jsonl").size(), 16U);
 }
 
+TEST_F(RlRun, UpdatesTheReconstructorOnPartsOfAStep) {
+  RlOptions options = rl_.Options("whole");
+  options.steps = 1;
+  options.rollouts_every = 1;
+  TrainRl(options, StartMode::kFresh);
+  options.out = (rl_ / "parts").string();
+  options.ar_updates = 2;
+  TrainRl(options, StartMode::kFresh);
+  // The same replies to the first two prompts. The first is in the first part; the second is read after an update.
+  const auto whole = ReadRlLines(rl_ / "whole/rollouts.jsonl");
+  const auto parts = ReadRlLines(rl_ / "parts/rollouts.jsonl");
+  ASSERT_EQ(whole.size(), 8U);
+  ASSERT_EQ(parts.size(), 8U);
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(parts[i].at("reply"), whole[i].at("reply"));
+    EXPECT_FALSE(whole[i].at("failed").get<bool>());
+    EXPECT_EQ(parts[i].at("reward") == whole[i].at("reward"), i < 4) << i;
+  }
+  EXPECT_NE(FieldOf(Metrics("parts"), "step", "ar_loss"), FieldOf(Metrics("whole"), "step", "ar_loss"));
+
+  options.out = (rl_ / "refused").string();
+  options.ar_updates = 3;
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("ar_updates: found 3, wanted a divisor"));
+}
+
 TEST_F(RlRun, LearnsAndWritesAPairThatLoads) {
   RlOptions options = rl_.Options("run");
   options.steps = 60;

@@ -50,6 +50,8 @@ FieldList Fields(RlOptions& o) {
       {"learn_from", &o.learn_from,
        "of these, the replies that the verbalizer learns from: those whose rewards lie furthest apart; 0 = all"},
       {"epochs", &o.epochs, "updates of both sides on the replies of a step"},
+      {"ar_updates", &o.ar_updates,
+       "updates of the reconstructor in each of these, on the replies to an equal part of the prompts"},
       {"temperature", &o.temperature, "of the replies"},
       {"max_new_tokens", &o.max_new_tokens, "longest reply; one that reaches it has failed"},
       {"slots", &o.slots, "replies written at the same time"},
@@ -91,6 +93,7 @@ void CheckOptions(const RlOptions& o) {
   CheckField("learn_from", o.learn_from == 0 || (o.learn_from >= 2 && o.learn_from <= o.samples), o.learn_from,
              "0, or from 2 to samples");
   AtLeast("epochs", 1, o.epochs);
+  CheckField("ar_updates", o.ar_updates >= 1 && o.prompts % o.ar_updates == 0, o.ar_updates, "a divisor of prompts");
   CheckField("temperature", o.temperature > 0, o.temperature, "a number above 0");
   AtLeast("max_new_tokens", 1, o.max_new_tokens);
   AtLeast("slots", 1, o.slots);

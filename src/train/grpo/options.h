@@ -40,6 +40,7 @@ struct RlOptions {
   int64_t samples = 8;     // G: replies to each
   int64_t learn_from = 0;  // of these, the replies that the verbalizer learns from: those furthest apart; 0: all
   int64_t epochs = 1;      // updates of both sides on a step's replies
+  int64_t ar_updates = 1;  // of the reconstructor in an epoch, each on the replies to an equal part of the prompts
   double temperature = 1;
   int64_t max_new_tokens = 150;
   int64_t slots = 64;  // replies written at the same time

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -51,13 +52,15 @@ struct RlTask::Replies {
   std::vector<float> next_vector;           // of the group after the last, which another rank may have
   std::vector<Sample> samples;
   std::vector<Reading> readings;
-  std::vector<ArExample> examples;                // of the replies that have not failed
+  std::vector<std::vector<ArExample>> examples;   // of each part, the replies that have not failed
   std::vector<std::optional<double>> mse;         // against the own vector
   std::vector<std::optional<double>> mse_others;  // against the next group's
   std::vector<double> rewards;
   std::vector<std::vector<size_t>> learned;  // of each group, the replies that the verbalizer learns from
   std::vector<double> advantages;            // of these; 0 of the others
-  BatchLoss critic;                          // of the pass that scored them; its gradients are waiting
+  double critic_loss = 0, critic_weight = 0;  // of the passes that scored them: mean, and of how many
+  StepOutcome critic;                         // of the updates that they led to
+  bool critic_learned = false;                // on any rank
   Seconds seconds;
 };
 
@@ -75,8 +78,8 @@ RlTask::RlTask(PairModel& model, const RlOptions& options, std::shared_ptr<Commu
               options.av, options.steps * options.epochs, ranks_),
       rollout_(MakeRollout(model, options, policy_.optimizer(), ranks_)),
       reconstructor_({model.critic.decoder, model.critic.value_head},
-                     {.mse_scale = {}, .micro_rows = options.micro_rows}, options.ar, options.steps * options.epochs,
-                     ranks_) {}
+                     {.mse_scale = {}, .micro_rows = options.micro_rows}, options.ar,
+                     options.steps * options.epochs * options.ar_updates, ranks_) {}
 
 void RlTask::CheckRows(std::span<const ActivationRow> rows) const {
   for (const ActivationRow& row : rows) {
@@ -123,22 +126,39 @@ RlTask::Replies RlTask::Draw(std::span<const ActivationRow> rows, int64_t step) 
   return replies;
 }
 
-// The reconstructor reads all replies that have not failed; the same pass leaves the gradients of its own loss.
+// The reconstructor reads the replies that have not failed; the pass that scores them is the one that it learns from.
 void RlTask::ScoreReplies(Replies& replies) {
   const Clock::time_point begin = Clock::now();
+  replies.mse.resize(replies.samples.size());
+  replies.mse_others.resize(replies.samples.size());
+  replies.examples.resize(static_cast<size_t>(options_.ar_updates));
+  for (size_t part = 0; part < replies.examples.size(); ++part) ScorePart(part, replies);
+  replies.rewards.reserve(replies.samples.size());
+  for (size_t i = 0; i < replies.samples.size(); ++i) {
+    replies.rewards.push_back(scorer_.Reward(replies.samples[i], replies.mse[i]));
+  }
+  ChooseLearned(options_.learn_from > 0 ? options_.learn_from : replies.group, replies);
+  replies.seconds.score = SecondsSince(begin);
+}
+
+// A part has every ar_updates-th group, whole, so that rewards are compared under the same weights; and so that several
+// ranks, which have consecutive groups, make up the parts that one process has.
+void RlTask::ScorePart(size_t part, Replies& replies) {
   const auto group = static_cast<size_t>(replies.group);
   const size_t groups = replies.vectors.size();
   std::vector<size_t> scored;
-  for (size_t i = 0; i < replies.readings.size(); ++i) {
-    if (replies.readings[i].failed()) continue;
-    scored.push_back(i);
-    replies.examples.push_back({replies.readings[i].prompt, replies.vectors[i / group]});
+  std::vector<ArExample>& examples = replies.examples[part];
+  for (size_t g = part; g < groups; g += replies.examples.size()) {
+    for (size_t i = g * group; i < (g + 1) * group; ++i) {
+      if (replies.readings[i].failed()) continue;
+      scored.push_back(i);
+      examples.push_back({replies.readings[i].prompt, replies.vectors[g]});
+    }
   }
-  replies.mse.resize(replies.samples.size());
-  replies.mse_others.resize(replies.samples.size());
+  BatchLoss batch;
   if (!scored.empty()) {
-    const ArTrainer::Scored pass = reconstructor_.Score(replies.examples);
-    replies.critic = pass.batch;
+    const ArTrainer::Scored pass = reconstructor_.Score(examples);
+    batch = pass.batch;
     const float* predicted = pass.predicted_BD.const_data_ptr<float>();
     const auto width = static_cast<size_t>(model_.d_model());
     for (size_t k = 0; k < scored.size(); ++k) {
@@ -149,13 +169,21 @@ void RlTask::ScoreReplies(Replies& replies) {
       const std::vector<float>& other = own + 1 < groups ? replies.vectors[own + 1] : replies.next_vector;
       replies.mse_others[scored[k]] = DirectionMse(row, other);
     }
+    const double weight = replies.critic_weight + batch.weight;
+    replies.critic_loss += (batch.loss - replies.critic_loss) * (batch.weight / weight);
+    replies.critic_weight = weight;
   }
-  replies.rewards.reserve(replies.samples.size());
-  for (size_t i = 0; i < replies.samples.size(); ++i) {
-    replies.rewards.push_back(scorer_.Reward(replies.samples[i], replies.mse[i]));
-  }
-  ChooseLearned(options_.learn_from > 0 ? options_.learn_from : replies.group, replies);
-  replies.seconds.score = SecondsSince(begin);
+  StepCritic(part, batch, replies);
+}
+
+// One update on the gradients that wait. A part that taught nothing on any rank takes no step.
+void RlTask::StepCritic(size_t part, const BatchLoss& batch, Replies& replies) {
+  double learned = static_cast<double>(replies.examples[part].size());
+  ranks_->Sum({&learned, 1});
+  if (learned == 0) return;
+  const StepOutcome outcome = reconstructor_.optimizer().Step(batch.weight);
+  replies.critic = {outcome.lr, outcome.grad_norm, replies.critic.skipped || outcome.skipped};
+  replies.critic_learned = true;
 }
 
 void RlTask::ChooseLearned(int64_t count, Replies& replies) {
@@ -207,29 +235,28 @@ RlTask::Outcomes RlTask::Gather(const Replies& replies) const {
 
 void RlTask::Train(Replies& replies, nlohmann::ordered_json& figures) {
   const Clock::time_point begin = Clock::now();
-  // A side that learned nothing anywhere takes no step.
-  double learned = static_cast<double>(replies.examples.size());
-  ranks_->Sum({&learned, 1});
   PolicyBatch batch = policy_.Prepare(Groups(replies));
   PolicyLoss loss;
   StepOutcome actor;
-  StepOutcome critic;
   for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
     loss = policy_.Accumulate(batch);
     const StepOutcome outcome = policy_.optimizer().Step(static_cast<double>(replies.samples.size()));
     actor = {outcome.lr, outcome.grad_norm, actor.skipped || outcome.skipped};
-    if (learned == 0) continue;
-    if (epoch > 0 && !replies.examples.empty()) reconstructor_.Accumulate(replies.examples);
-    const StepOutcome of_critic = reconstructor_.optimizer().Step(replies.critic.weight);
-    critic = {of_critic.lr, of_critic.grad_norm, critic.skipped || of_critic.skipped};
+    if (epoch == 0) continue;  // the pass that scored the replies was the reconstructor's first
+    for (size_t part = 0; part < replies.examples.size(); ++part) {
+      BatchLoss again;
+      if (!replies.examples[part].empty()) again = reconstructor_.Accumulate(replies.examples[part]);
+      StepCritic(part, again, replies);
+    }
   }
   replies.seconds.train = SecondsSince(begin);
   // Every rank has as many replies as the others.
-  double critic_loss = replies.critic.loss * replies.critic.weight;
-  for (double* const mean : {&loss.policy, &loss.kl, &loss.clipped, &loss.entropy, &loss.rollout_gap, &critic_loss}) {
+  for (double* const mean : {&loss.policy, &loss.kl, &loss.clipped, &loss.entropy, &loss.rollout_gap}) {
     ranks_->Sum({mean, 1});
-    if (mean != &critic_loss) *mean /= ranks_->size();
+    *mean /= ranks_->size();
   }
+  std::array<double, 2> critic_sums = {replies.critic_loss * replies.critic_weight, replies.critic_weight};
+  ranks_->Sum(critic_sums);
   figures["policy_loss"] = loss.policy;
   if (model_.reference) figures["kl"] = loss.kl;
   figures["clip_fraction"] = loss.clipped;
@@ -238,11 +265,11 @@ void RlTask::Train(Replies& replies, nlohmann::ordered_json& figures) {
   figures["av_lr"] = actor.lr;
   figures["av_grad_norm"] = actor.grad_norm;
   figures["av_skipped"] = actor.skipped;
-  if (learned > 0) {
-    figures["ar_loss"] = ranks_->size() == 1 ? replies.critic.loss : critic_loss / learned;
-    figures["ar_lr"] = critic.lr;
-    figures["ar_grad_norm"] = critic.grad_norm;
-    figures["ar_skipped"] = critic.skipped;
+  if (replies.critic_learned) {
+    figures["ar_loss"] = ranks_->size() == 1 ? replies.critic_loss : critic_sums[0] / critic_sums[1];
+    figures["ar_lr"] = replies.critic.lr;
+    figures["ar_grad_norm"] = replies.critic.grad_norm;
+    figures["ar_skipped"] = replies.critic.skipped;
   }
 }
 

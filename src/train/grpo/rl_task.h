@@ -52,6 +52,8 @@ class RlTask {
 
   Replies Draw(std::span<const ActivationRow> rows, int64_t step);
   void ScoreReplies(Replies& replies);
+  void ScorePart(size_t part, Replies& replies);
+  void StepCritic(size_t part, const BatchLoss& batch, Replies& replies);
   static void ChooseLearned(int64_t count, Replies& replies);
   Outcomes Gather(const Replies& replies) const;
   std::vector<PolicyGroup> Groups(const Replies& replies) const;

@@ -368,6 +368,7 @@ RlResult TrainRl(RlOptions options, StartMode mode) {
   options.dtype = NameOfDType(ChooseDType(options.dtype));
   const std::shared_ptr<Communicator> ranks = JoinedProcesses();
   CheckShares("prompts", options.prompts, *ranks);
+  CheckShares("prompts / ar_updates", options.prompts / options.ar_updates, *ranks);
   if (ranks->writes()) {
     CheckRunDirectory(options.out, mode);
     if (mode == StartMode::kResume) {
