@@ -23,9 +23,9 @@ Option AddQuantOption(Command command, std::string& quant) {
       .OneOf({"none", "q8"});
 }
 
-std::optional<packed::Format> PackingOf(const std::string& quant, at::ScalarType compute) {
+packed::Format PackingOf(const std::string& quant, at::ScalarType compute) {
   if (quant == "q8") return packed::Format::kInt8;
-  return compute == at::kFloat ? std::optional(packed::Format::kFloat) : std::nullopt;
+  return compute == at::kBFloat16 ? packed::Format::kBFloat16 : packed::Format::kFloat;
 }
 
 }  // namespace nla::cli

@@ -16,8 +16,7 @@ at::ScalarType SetUpCompute(const CommonOptions& common);
 
 // --quant of a command that lets a model write.
 Option AddQuantOption(Command command, std::string& quant);
-// How that model's weights are packed: 8 bits for q8; else as they are where the compute dtype is fp32. bf16 has no
-// packed form and goes through torch.
-std::optional<packed::Format> PackingOf(const std::string& quant, at::ScalarType compute);
+// How that model's weights are packed: 8 bits for q8, else in the compute dtype.
+packed::Format PackingOf(const std::string& quant, at::ScalarType compute);
 
 }  // namespace nla::cli

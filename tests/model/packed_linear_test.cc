@@ -1,8 +1,10 @@
-// Packed linears against at::linear for every remainder of rows, outputs and inputs; every variant of the 8-bit kernel
-// against the portable one; a row alone against the same row in company.
+// Packed linears against at::linear for every remainder of rows, outputs and inputs; every variant of the kernels
+// against the one that every processor has; a row alone against the same row in company.
 #include "model/packed/packed_linear.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
@@ -15,7 +17,7 @@
 
 #include "base/random.h"
 #include "model/model_testing.h"
-#include "model/packed/int8_variants.h"
+#include "model/packed/kernel_variants.h"
 
 namespace nla::packed {
 namespace {
@@ -68,6 +70,28 @@ TEST(PackedLinear, FloatsEqualLinear) {
   }
 }
 
+TEST(PackedLinear, HalvesEqualTheSameWeightsInFp32) {
+  for (const Shape& shape : Shapes()) {
+    const at::Tensor x = at::randn({shape.rows, shape.inputs});
+    const at::Tensor weight = at::randn({shape.outputs, shape.inputs});
+    const at::Tensor rounded = weight.to(at::kBFloat16).to(at::kFloat);
+    const at::Tensor bias = at::randn({shape.outputs});
+    const at::Tensor found = Outputs(Packed(Format::kBFloat16, weight, bias), Format::kBFloat16, x);
+    EXPECT_LT(RelativeError(found, at::linear(x, rounded, bias)), 5e-6)
+        << shape.rows << " " << shape.outputs << " " << shape.inputs;
+    // kFloat rounds nothing, and keeps halves where they lose nothing.
+    EXPECT_TRUE(Outputs(Packed(Format::kFloat, rounded, bias), Format::kFloat, x).equal(found));
+    if (shape.inputs * shape.outputs > 1) {
+      EXPECT_FALSE(Outputs(Packed(Format::kFloat, weight, bias), Format::kFloat, x).equal(found));
+    }
+    // The same sums from fp32 panels: one number that bf16 does not hold keeps them.
+    at::Tensor beside = at::cat({rounded, at::full({16, shape.inputs}, 0.1)});
+    const at::Tensor wide = Outputs(Packed(Format::kFloat, beside, {}), Format::kFloat, x);
+    EXPECT_TRUE(Outputs(Packed(Format::kBFloat16, weight, {}), Format::kBFloat16, x)
+                    .equal(wide.narrow(1, 0, shape.outputs).contiguous()));
+  }
+}
+
 // A weight is off by half a step of its output's scale at most, an input by half a step of its row's.
 TEST(PackedLinear, EightBitsStayInsideTheirRounding) {
   for (const Shape& shape : Shapes()) {
@@ -117,7 +141,7 @@ TEST(PackedLinear, TheLargestSumsFit) {
 TEST(PackedLinear, ARowIsTheSameInAnyCompany) {
   const at::Tensor x = at::randn({29, 147});
   const at::Tensor weight = at::randn({50, 147});
-  for (const Format format : {Format::kFloat, Format::kInt8}) {
+  for (const Format format : {Format::kFloat, Format::kBFloat16, Format::kInt8}) {
     const PackedLinear linear = Packed(format, weight, at::randn({50}));
     const at::Tensor together = Outputs(linear, format, x);
     for (int64_t first = 0; first < 29; ++first) {
@@ -134,7 +158,7 @@ TEST(PackedLinear, ARowIsTheSameInAnyCompany) {
 TEST(PackedLinear, TakesZerosAndOtherTypes) {
   const at::Tensor weight = at::randn({16, 32}).to(at::kBFloat16);
   const at::Tensor zeros = at::zeros({3, 32});
-  for (const Format format : {Format::kFloat, Format::kInt8}) {
+  for (const Format format : {Format::kFloat, Format::kBFloat16, Format::kInt8}) {
     EXPECT_TRUE(Outputs(Packed(format, weight, {}), format, zeros).equal(at::zeros({3, 16})));
     EXPECT_TRUE(Outputs(Packed(format, at::zeros({16, 32}), {}), format, at::randn({3, 32})).equal(at::zeros({3, 16})));
     const at::Tensor x = at::randn({3, 32});
@@ -164,6 +188,31 @@ TEST(Int8Kernels, EveryVariantGivesThePortableOnesSums) {
         Int8Portable(job, wanted.data());
         variant.run(job, found.data());
         ASSERT_EQ(found, wanted) << variant.name << " " << pairs << " " << count;
+      }
+    }
+  }
+}
+
+TEST(FloatKernels, EveryVariantGivesTheVectorOnesSums) {
+  for (const FloatVariant& variant : FloatVariants()) {
+    for (const int64_t inputs : {1, 2, 3, 17, 576}) {
+      const int64_t pairs = (inputs + 1) / 2;
+      const int64_t stride = 2 * pairs + 6;
+      const at::Tensor floats = at::randn({inputs, kPanelOutputs});
+      const at::Tensor halves = at::randn({pairs, kPanelOutputs, 2}).to(at::kBFloat16);
+      at::Tensor rows = at::randn({26, stride});
+      if (inputs % 2 == 1) rows.select(1, inputs).zero_();
+      for (int64_t count = 1; count <= 26; ++count) {
+        const at::Tensor wanted = at::zeros({count, 20});
+        const at::Tensor found = at::zeros({count, 20});
+        FloatJob job{floats.const_data_ptr(), inputs, rows.const_data_ptr<float>(), stride, count};
+        FloatVector8(job, wanted.mutable_data_ptr<float>(), 20);
+        variant.floats(job, found.mutable_data_ptr<float>(), 20);
+        ASSERT_TRUE(found.equal(wanted)) << variant.name << " fp32 " << inputs << " " << count;
+        job.panel = halves.const_data_ptr();
+        HalfVector8(job, wanted.mutable_data_ptr<float>(), 20);
+        variant.halves(job, found.mutable_data_ptr<float>(), 20);
+        ASSERT_TRUE(found.equal(wanted)) << variant.name << " bf16 " << inputs << " " << count;
       }
     }
   }

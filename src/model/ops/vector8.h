@@ -9,8 +9,15 @@
 namespace nla::ops {
 
 using Floats8 = float __attribute__((vector_size(32)));
+using Integers8 = int32_t __attribute__((vector_size(32)));
 using Words8 = uint32_t __attribute__((vector_size(32)));
 using Halves8 = uint16_t __attribute__((vector_size(16)));
+
+inline Words8 LoadWords8(const uint32_t* at) {
+  Words8 out;
+  std::memcpy(&out, at, sizeof(out));
+  return out;
+}
 
 inline Floats8 Load8(const float* at) {
   Floats8 out;
@@ -22,6 +29,12 @@ inline Floats8 Load8(const c10::BFloat16* at) {
   Halves8 halves;
   std::memcpy(&halves, at, sizeof(halves));
   return __builtin_bit_cast(Floats8, __builtin_convertvector(halves, Words8) << 16);
+}
+
+inline Floats8 Load8(const int32_t* at) {
+  Integers8 out;
+  std::memcpy(&out, at, sizeof(out));
+  return __builtin_convertvector(out, Floats8);
 }
 
 inline void Store8(const Floats8& value, float* at) { std::memcpy(at, &value, sizeof(value)); }

@@ -6,8 +6,9 @@
 namespace nla::packed {
 
 enum class Format {
-  kFloat,  // fp32, as they are
-  kInt8,   // 8 bits a weight and one scale an output; inputs of a linear are 16-bit integers with one scale a row
+  kFloat,     // exactly as they are: bf16 where all of a linear's fit, else fp32; inputs of a linear are fp32
+  kBFloat16,  // bf16, rounded where they are not; inputs are fp32
+  kInt8,      // 8 bits a weight and one scale an output; inputs are 16-bit integers with one scale a row
 };
 
 // Linears are cut into panels of so many outputs; the last one is filled up with zeros.

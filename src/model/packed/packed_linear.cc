@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/fail.h"
-#include "model/packed/float_kernel.h"
-#include "model/packed/int8_variants.h"
+#include "model/ops/vector8.h"
+#include "model/packed/kernel_variants.h"
 
 namespace nla::packed {
 namespace {
@@ -43,6 +43,13 @@ void Quantise(const float* x, int64_t count, float inverse, T* out) {
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(static_cast<int32_t>(__builtin_rintf(x[i] * inverse)));
 }
 
+// Whether bf16 holds every number.
+bool FitsHalves(const at::Tensor& numbers) {
+  const float* begin = numbers.const_data_ptr<float>();
+  return std::all_of(begin, begin + numbers.numel(),
+                     [](float x) { return (__builtin_bit_cast(uint32_t, x) & 0xffffU) == 0; });
+}
+
 // Rows of numbers too small for an inverse count as zeros.
 float Inverse(float scale) { return scale > 1e-36F ? 1.0F / scale : 0.0F; }
 
@@ -51,10 +58,10 @@ float Inverse(float scale) { return scale > 1e-36F ? 1.0F / scale : 0.0F; }
 LinearInputs::LinearInputs(Format format, int64_t rows, int64_t widest)
     : format_(format),
       stride_(RoundUp(widest, kStrideNumbers)),
-      numbers_(at::empty({rows, stride_}, format == Format::kFloat ? at::kFloat : at::kShort)),
+      numbers_(at::empty({rows, stride_}, format == Format::kInt8 ? at::kShort : at::kFloat)),
       scales_(at::empty({rows}, at::kFloat)),
       row_scales_(scales_.mutable_data_ptr<float>()) {
-  if (format == Format::kFloat) {
+  if (format != Format::kInt8) {
     floats_ = numbers_.mutable_data_ptr<float>();
   } else {
     integers_ = numbers_.mutable_data_ptr<int16_t>();
@@ -62,8 +69,10 @@ LinearInputs::LinearInputs(Format format, int64_t rows, int64_t widest)
 }
 
 void LinearInputs::Set(int64_t row, const float* x, int64_t width) {
-  if (format_ == Format::kFloat) {
-    std::copy_n(x, width, floats_ + row * stride_);
+  if (format_ != Format::kInt8) {
+    float* out = floats_ + row * stride_;
+    std::copy_n(x, width, out);
+    if (width % 2 == 1) out[width] = 0;
     return;
   }
   int16_t* out = integers_ + row * stride_;
@@ -77,10 +86,13 @@ PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Te
     : format_(format), outputs_(weight.size(0)), inputs_(weight.size(1)) {
   NLA_CHECK(outputs_ > 0 && inputs_ > 0);
   const at::Tensor whole = weight.detach().to(at::kFloat).contiguous();
-  if (format == Format::kFloat) {
-    PackFloat(whole, memory);
-  } else {
+  halves_ = format == Format::kBFloat16 || (format == Format::kFloat && FitsHalves(whole));
+  if (format == Format::kInt8) {
     PackInt8(whole, memory);
+  } else if (halves_) {
+    PackHalves(whole, memory);
+  } else {
+    PackFloats(whole, memory);
   }
   if (!bias.defined()) return;
   const std::shared_ptr<float> biases = memory.Take<float>(panels() * kPanelOutputs);
@@ -89,7 +101,7 @@ PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Te
   bias_ = biases;
 }
 
-void PackedLinear::PackFloat(const at::Tensor& weight, PanelMemory& memory) {
+void PackedLinear::PackFloats(const at::Tensor& weight, PanelMemory& memory) {
   const std::shared_ptr<float> packed = memory.Take<float>(panels() * inputs_ * kPanelOutputs);
   const float* from = weight.const_data_ptr<float>();
   float* to = packed.get();
@@ -101,6 +113,20 @@ void PackedLinear::PackFloat(const at::Tensor& weight, PanelMemory& memory) {
       for (int64_t k = 0; k < inputs_; ++k) {
         for (int64_t n = 0; n < count; ++n) out[k * kPanelOutputs + n] = from[(first + n) * inputs_ + k];
       }
+    }
+  });
+  weights_ = packed;
+}
+
+void PackedLinear::PackHalves(const at::Tensor& weight, PanelMemory& memory) {
+  const at::Tensor rounded = weight.to(at::kBFloat16);
+  const std::shared_ptr<c10::BFloat16> packed = memory.Take<c10::BFloat16>(panels() * pairs() * kPanelOutputs * 2);
+  const auto* from = rounded.const_data_ptr<c10::BFloat16>();
+  c10::BFloat16* to = packed.get();
+  at::parallel_for(0, outputs_, kPanelsPerTask * kPanelOutputs, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      c10::BFloat16* panel = to + (n / kPanelOutputs * pairs() * kPanelOutputs + n % kPanelOutputs) * 2;
+      for (int64_t k = 0; k < inputs_; ++k) panel[k / 2 * kPanelOutputs * 2 + k % 2] = from[n * inputs_ + k];
     }
   });
   weights_ = packed;
@@ -126,14 +152,21 @@ void PackedLinear::PackInt8(const at::Tensor& weight, PanelMemory& memory) {
   scales_ = scaled;
 }
 
+int64_t PackedLinear::panel_bytes() const {
+  if (format_ == Format::kInt8) return pairs() * kPanelOutputs * 2;
+  return halves_ ? pairs() * kPanelOutputs * 4 : inputs_ * kPanelOutputs * 4;
+}
+
 void PackedLinear::RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out,
                            int64_t stride) const {
   NLA_CHECK(in.format_ == format_ && rows.count <= kMostRows);
   const int64_t first = rows.first * in.stride_;
   const float* bias = bias_ == nullptr ? nullptr : bias_.get() + panel * kPanelOutputs;
-  if (format_ == Format::kFloat) {
-    const float* weights = static_cast<const float*>(weights_.get()) + panel * inputs_ * kPanelOutputs;
-    MultiplyFloat({weights, inputs_, in.floats_ + first, in.stride_, rows.count}, out, stride);
+  const auto* weights = static_cast<const std::byte*>(weights_.get()) + panel * panel_bytes();
+  if (format_ != Format::kInt8) {
+    static const FloatVariant& variant = FloatVariants().front();
+    (halves_ ? variant.halves : variant.floats)({weights, inputs_, in.floats_ + first, in.stride_, rows.count}, out,
+                                                stride);
     if (bias == nullptr) return;
     for (int64_t r = 0; r < rows.count; ++r) {
       for (int64_t n = 0; n < kPanelOutputs; ++n) out[r * stride + n] += bias[n];
@@ -142,14 +175,16 @@ void PackedLinear::RunRows(int64_t panel, const LinearInputs& in, const RowRange
   }
   static const Int8Kernel kernel = Int8Variants().front().run;
   alignas(64) int32_t sums[kMostRows * kPanelOutputs];
-  const int8_t* weights = static_cast<const int8_t*>(weights_.get()) + panel * pairs() * kPanelOutputs * 2;
-  kernel({weights, pairs(), in.integers_ + first, in.stride_, rows.count}, sums);
+  kernel({reinterpret_cast<const int8_t*>(weights), pairs(), in.integers_ + first, in.stride_, rows.count}, sums);
   const float* scales = scales_.get() + panel * kPanelOutputs;
-  const float* row_scales = in.row_scales_ + rows.first;
+  const ops::Floats8 low = ops::Load8(scales);
+  const ops::Floats8 high = ops::Load8(scales + 8);
   for (int64_t r = 0; r < rows.count; ++r) {
     const int32_t* row = sums + r * kPanelOutputs;
+    const float scale = in.row_scales_[rows.first + r];
     float* to = out + r * stride;
-    for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] = static_cast<float>(row[n]) * (scales[n] * row_scales[r]);
+    ops::Store8(ops::Load8(row) * (low * scale), to);
+    ops::Store8(ops::Load8(row + 8) * (high * scale), to + 8);
     if (bias == nullptr) continue;
     for (int64_t n = 0; n < kPanelOutputs; ++n) to[n] += bias[n];
   }

@@ -12,7 +12,7 @@
 
 namespace nla::packed {
 
-// Rows as linears of one format read them: fp32, or 16-bit integers with one scale a row. Rows may be set from several
+// Rows as linears of one format read them (format.h): fp32, or 16-bit integers with one scale a row. Rows may be set from several
 // threads.
 class LinearInputs {
  public:
@@ -62,16 +62,19 @@ class PackedLinear {
   void RunInto(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out) const;
 
  private:
-  void PackFloat(const at::Tensor& weight, PanelMemory& memory);
+  void PackFloats(const at::Tensor& weight, PanelMemory& memory);
+  void PackHalves(const at::Tensor& weight, PanelMemory& memory);
   void PackInt8(const at::Tensor& weight, PanelMemory& memory);
   int64_t pairs() const { return (inputs_ + 1) / 2; }
+  int64_t panel_bytes() const;
   // A whole panel's outputs; those of a row begin `stride` after the row's before.
   void RunRows(int64_t panel, const LinearInputs& in, const RowRange& rows, float* out, int64_t stride) const;
 
   Format format_ = Format::kFloat;
+  bool halves_ = false;  // bf16 weights
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
-  std::shared_ptr<const void> weights_;  // by panels: fp32 [in][kPanelOutputs], or int8 [in / 2][kPanelOutputs][2]
+  std::shared_ptr<const void> weights_;  // by panels: fp32 [in][kPanelOutputs]; bf16, int8 [in / 2][kPanelOutputs][2]
   std::shared_ptr<const float> scales_;  // kInt8: [panels · kPanelOutputs]
   std::shared_ptr<const float> bias_;    // [panels · kPanelOutputs], or none
 };
