@@ -49,7 +49,7 @@ std::vector<Sample> EngineRollout::Run(std::span<const float> activations, const
   const int64_t d = model_.d_model();
   NLA_CHECK(engine_.idle() && options.samples > 0 && static_cast<int64_t>(activations.size()) % d == 0);
   engine_.FlushCache();
-  if (model_.actor.decoder.compute() == at::kFloat) PackBeside(model_.actor.decoder, packed::Format::kFloat);
+  PackBeside(model_.actor.decoder, packed::Format::kFloat);
   std::vector<Sample> samples(static_cast<int64_t>(activations.size()) / d * options.samples);
   const auto count = static_cast<int64_t>(samples.size());
   int64_t started = 0;
