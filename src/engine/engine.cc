@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/fail.h"
 #include "engine/reply_text.h"
@@ -38,10 +39,18 @@ struct Engine::Request {
         random(in.seed, 0),
         text(tokenizer, {in.stop, in.trim_stop, in.skip_special, in.stop_patterns}) {
     for (const TokenId token : in.prompt_ids) counts.emplace(token, 0);
+    if (!in.prompt_logprobs_from) return;
+    const int64_t scored = prompt_rows() - 1 - *in.prompt_logprobs_from;
+    prompt.logprobs.resize(scored);
+    if (in.top_logprobs > 0) prompt.top.resize(scored);
   }
   int64_t prompt_rows() const { return in.prompt_TD.size(0); }
   // Rows that are known: the prompt's and one for each token of the reply.
   int64_t rows() const { return prompt_rows() + static_cast<int64_t>(reply.size()); }
+  // Rows that may come from another sequence: not those that tell how probable the next token of the prompt is.
+  int64_t most_shared() const {
+    return in.prompt_logprobs_from && reply.empty() ? *in.prompt_logprobs_from : Sequences::kAll;
+  }
 
   RequestId id;
   EngineRequest in;
@@ -52,6 +61,7 @@ struct Engine::Request {
   ReplyText text;
   TokenCounts counts;  // tokens that penalties are for
   std::vector<TokenId> reply;
+  PromptLogprobs prompt;  // until they are told
   int64_t cached = 0;
   bool done = false;
 };
@@ -142,6 +152,7 @@ bool Engine::Step() {
     sequences.push_back({sequence.pages, sequence.stored, item.rows});
   }
   const at::Tensor residual_TD = decoder_.Extend(RowsOf(work), sequences, sequences_.cache());
+  ScorePrompts(work, residual_TD);
   for (const Work& item : work) item.request->sequence->stored += item.rows;
   Sample(work, residual_TD);
   RemoveFinished();
@@ -152,11 +163,12 @@ bool Engine::Step() {
 void Engine::Admit() {
   while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < options_.max_running) {
     Request& request = *waiting_.front();
-    const Sequences::Beginning beginning = sequences_.Find(request.keys);
+    const Sequences::Beginning beginning = sequences_.Find(request.keys, request.most_shared());
     if (beginning.promised - beginning.stored >= kWorthWaiting) return;
     const int64_t tokens = request.prompt_rows() + request.in.sampling.max_new_tokens - 1;
     // Nothing but this request would free room when nothing runs: a request that Check accepted fits then.
-    request.sequence = sequences_.Open(request.keys, std::max(tokens, static_cast<int64_t>(request.keys.size())));
+    request.sequence = sequences_.Open(request.keys, std::max(tokens, static_cast<int64_t>(request.keys.size())),
+                                       request.most_shared());
     if (request.sequence == nullptr) {
       NLA_CHECK(!running_.empty());
       return;
@@ -219,6 +231,35 @@ at::Tensor Engine::RowsOf(const std::vector<Work>& work) {
   return parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
+// A row of a prompt says how probable the token of the next row was.
+void Engine::ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_TD) {
+  constexpr int64_t kRowsAtOnce = 64;  // their logits lie in memory together
+  int64_t end = 0;
+  for (const Work& item : work) {
+    Request& request = *item.request;
+    const int64_t offset = end - request.sequence->stored;  // from a row of the sequence to one of this pass
+    end += item.rows;
+    if (request.most_shared() == Sequences::kAll) continue;
+    const int64_t from = *request.in.prompt_logprobs_from;
+    const int64_t last = std::min(request.sequence->stored + item.rows, request.prompt_rows() - 1);
+    for (int64_t first = std::max(from, request.sequence->stored); first < last; first += kRowsAtOnce) {
+      const int64_t count = std::min(kRowsAtOnce, last - first);
+      const at::Tensor rows_RD = residual_TD.narrow(0, first + offset, count);
+      at::Tensor logits_RV = decoder_.Logits(decoder_.FinalNorm(rows_RD)).to(at::kFloat).contiguous();
+      const int64_t width = logits_RV.size(1);
+      float* data = logits_RV.mutable_data_ptr<float>();
+      at::parallel_for(0, count, 1, [&](int64_t begin, int64_t stop) {
+        for (int64_t i = begin; i < stop; ++i) {
+          const std::span<float> logits(data + i * width, static_cast<size_t>(width));
+          const auto index = static_cast<size_t>(first - from + i);
+          request.prompt.logprobs[index] = LogprobOf(logits, request.in.prompt_ids[first + i + 1]);
+          if (request.in.top_logprobs > 0) request.prompt.top[index] = TopTokens(logits, request.in.top_logprobs);
+        }
+      });
+    }
+  }
+}
+
 void Engine::Sample(const std::vector<Work>& work, const at::Tensor& residual_TD) {
   std::vector<int64_t> rows;
   std::vector<Request*> requests;
@@ -254,7 +295,11 @@ void Engine::TakeToken(Request& request, const SampledToken& token, std::vector<
   request.reply.push_back(token.id);
   if (PenaltiesApply(sampling)) ++request.counts[token.id];
   ++counts_.reply_tokens;
-  EngineEvent event{.id = token.id, .logprob = token.logprob, .top = std::move(top), .cached_tokens = request.cached};
+  EngineEvent event{.id = token.id,
+                    .logprob = token.logprob,
+                    .top = std::move(top),
+                    .cached_tokens = request.cached,
+                    .prompt = std::exchange(request.prompt, {})};
   const bool stops = std::find(sampling.stop_ids.begin(), sampling.stop_ids.end(), token.id) != sampling.stop_ids.end();
   if (!stops || !request.in.trim_stop) event.text = request.text.Push(token.id);
   if (stops) {

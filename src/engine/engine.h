@@ -67,6 +67,7 @@ class Engine {
   void Admit();
   std::vector<Work> Plan();
   at::Tensor RowsOf(const std::vector<Work>& work);
+  void ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_TD);
   void Sample(const std::vector<Work>& work, const at::Tensor& residual_TD);
   void TakeToken(Request& request, const SampledToken& token, std::vector<std::pair<TokenId, float>> top);
   void RemoveFinished();

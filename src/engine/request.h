@@ -28,7 +28,14 @@ struct EngineRequest {
       {};                    // or where one of these matches; shared by replies
   bool trim_stop = true;     // leave the stop token, string or match out of the text
   bool skip_special = true;  // leave special tokens out of the text
-  int64_t top_logprobs = 0;  // most probable tokens named beside each token of the reply
+  int64_t top_logprobs = 0;  // most probable tokens named beside each token of the reply, and of the prompt below
+  std::optional<int64_t> prompt_logprobs_from = {};  // an index in prompt_ids: tell the logprobs of those behind it
+};
+
+// Of the tokens of a prompt behind prompt_logprobs_from, at temperature 1.
+struct PromptLogprobs {
+  std::vector<float> logprobs = {};
+  std::vector<std::vector<std::pair<TokenId, float>>> top = {};  // most probable first; empty unless asked for
 };
 
 enum class FinishReason { kStop, kLength, kAbort };
@@ -48,6 +55,7 @@ struct EngineEvent {
   std::vector<std::pair<TokenId, float>> top = {};  // most probable first
   std::string text = {};      // what can be shown now; held back while it may be part of a character or a stop string
   int64_t cached_tokens = 0;  // prompt rows whose keys and values were there already
+  PromptLogprobs prompt = {};  // in the event of the first token
   std::optional<Finish> finish = {};
 };
 

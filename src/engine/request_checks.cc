@@ -69,6 +69,13 @@ void CheckRequest(const EngineRequest& request, const RequestLimits& limits) {
   CheckSampling(request.sampling, limits.vocab_size);
   for (const TokenId id : request.prompt_ids)
     Want(id >= 0 && id < limits.vocab_size, "prompt", id, "ids of the vocabulary");
+  if (request.prompt_logprobs_from) {
+    if (static_cast<int64_t>(request.prompt_ids.size()) != prompt.size(0)) {
+      FailUsage({.where = "prompt", .what = "has no ids, so that its tokens have no log-probabilities"});
+    }
+    Want(*request.prompt_logprobs_from >= 0 && *request.prompt_logprobs_from < prompt.size(0), "prompt_logprobs_from",
+         static_cast<double>(*request.prompt_logprobs_from), "the index of a token of the prompt");
+  }
   for (const std::string& stop : request.stop) {
     if (stop.empty()) FailUsage({.where = "stop", .what = "is empty", .wanted = "text that ends the reply"});
   }

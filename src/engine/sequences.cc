@@ -33,8 +33,8 @@ int64_t Sequences::used_tokens() const {
   return std::count(used.begin(), used.end(), true) * kPageTokens;
 }
 
-Sequences::Beginning Sequences::Find(const std::vector<RowKey>& keys) const {
-  const int64_t limit = static_cast<int64_t>(keys.size()) - 1;
+Sequences::Beginning Sequences::Find(const std::vector<RowKey>& keys, int64_t most) const {
+  const int64_t limit = std::min(most, static_cast<int64_t>(keys.size()) - 1);
   Beginning best;
   for (const Sequence* sequence : open_) {
     const int64_t common = CommonRows(keys, sequence->keys, limit);
@@ -48,8 +48,8 @@ Sequences::Beginning Sequences::Find(const std::vector<RowKey>& keys) const {
   return best;
 }
 
-Sequence* Sequences::Donor(const std::vector<RowKey>& keys, int64_t& shared) {
-  const int64_t limit = static_cast<int64_t>(keys.size()) - 1;
+Sequence* Sequences::Donor(const std::vector<RowKey>& keys, int64_t most, int64_t& shared) {
+  const int64_t limit = std::min(most, static_cast<int64_t>(keys.size()) - 1);
   Sequence* best = nullptr;
   shared = 0;
   const auto look = [&](Sequence& sequence) {
@@ -68,10 +68,10 @@ Sequence* Sequences::Donor(const std::vector<RowKey>& keys, int64_t& shared) {
   return best;
 }
 
-std::unique_ptr<Sequence> Sequences::Open(std::vector<RowKey> keys, int64_t tokens) {
+std::unique_ptr<Sequence> Sequences::Open(std::vector<RowKey> keys, int64_t tokens, int64_t most) {
   NLA_CHECK(!keys.empty() && tokens >= static_cast<int64_t>(keys.size()) && tokens <= total_tokens());
   int64_t shared = 0;
-  const Sequence* donor = Donor(keys, shared);
+  const Sequence* donor = Donor(keys, most, shared);
   auto sequence = std::make_unique<Sequence>();
   for (int64_t i = 0; i < shared / kPageTokens; ++i) {
     sequence->pages.push_back(donor->pages[i]);

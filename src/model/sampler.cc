@@ -51,6 +51,31 @@ std::vector<int64_t> Nucleus(std::span<const float> weights, double total, const
   }
 }
 
+struct Weighed {
+  int64_t best = 0;  // the most probable
+  float sum = 0;
+};
+
+// Logits become unnormalised probabilities, the largest of them 1.
+Weighed Weigh(std::span<float> logits, float scale) {
+  const auto size = static_cast<int64_t>(logits.size());
+  float* weights = logits.data();
+  float largest = weights[0];
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 1; i < size; ++i) largest = std::max(largest, weights[i]);
+  const auto found = std::find(logits.begin(), logits.end(), largest);
+  const int64_t best = found == logits.end() ? 0 : found - logits.begin();  // not found: all NaN
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < size; ++i) {
+    weights[i] = ops::Exp((weights[i] - largest) * scale);
+    sum += weights[i];
+  }
+  return {best, sum};
+}
+
+float LogShare(float weight, float sum) { return std::log(std::max(weight / sum, 1e-38F)); }
+
 }  // namespace
 
 void ApplyPenalties(std::span<float> logits, const SamplingOptions& options, const TokenCounts& counts,
@@ -70,21 +95,11 @@ void ApplyPenalties(std::span<float> logits, const SamplingOptions& options, con
 SampledToken SampleToken(std::span<float> logits, const SamplingOptions& options, CounterRandom& random) {
   const bool greedy = options.temperature < 1e-6;
   const float scale = greedy ? 1.0F : static_cast<float>(1.0 / options.temperature);
+  const auto [best, sum] = Weigh(logits, scale);
   const auto size = static_cast<int64_t>(logits.size());
-  float* weights = logits.data();
-  float largest = weights[0];
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 1; i < size; ++i) largest = std::max(largest, weights[i]);
-  const auto found = std::find(logits.begin(), logits.end(), largest);
-  const int64_t best = found == logits.end() ? 0 : found - logits.begin();  // not found: all NaN
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < size; ++i) {
-    weights[i] = ops::Exp((weights[i] - largest) * scale);
-    sum += weights[i];
-  }
-  const auto token = [&](int64_t index) {
-    return SampledToken{static_cast<TokenId>(index), std::log(std::max(weights[index] / sum, 1e-38F))};
+  const float* weights = logits.data();
+  const auto token = [weights, total = sum](int64_t index) {
+    return SampledToken{static_cast<TokenId>(index), LogShare(weights[index], total)};
   };
   if (greedy) return token(best);
   if (options.top_p < 1.0 || options.top_k > 0 || options.min_p > 0) {
@@ -109,6 +124,11 @@ SampledToken SampleToken(std::span<float> logits, const SamplingOptions& options
     if (draw < 0) break;
   }
   return token(last);
+}
+
+float LogprobOf(std::span<float> logits, TokenId id) {
+  const float sum = Weigh(logits, 1).sum;
+  return LogShare(logits[id], sum);
 }
 
 std::vector<std::pair<TokenId, float>> TopTokens(std::span<const float> weights, int64_t count) {

@@ -42,7 +42,10 @@ void ApplyPenalties(std::span<float> logits, const SamplingOptions& options, con
 // `logits` are fp32 [V] and are overwritten by unnormalised probabilities. Equal generator states give equal tokens.
 SampledToken SampleToken(std::span<float> logits, const SamplingOptions& options, CounterRandom& random);
 
-// The most probable tokens after SampleToken, with their logprobs; at most `count`.
+// The logprob of one token at temperature 1. `logits` are overwritten as SampleToken overwrites them.
+float LogprobOf(std::span<float> logits, TokenId id);
+
+// The most probable tokens after SampleToken or LogprobOf, with their logprobs; at most `count`.
 std::vector<std::pair<TokenId, float>> TopTokens(std::span<const float> weights, int64_t count);
 
 }  // namespace nla

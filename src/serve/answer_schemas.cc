@@ -121,6 +121,8 @@ OrderedJson GenerateSchema() {
                     {"cached_tokens", Count()},
                     {"weight_version", Text()},
                     {"e2e_latency", Number(), "seconds", false},
+                    {"input_token_logprobs", List(LogprobTuple()), "with logprob_start_len", false},
+                    {"input_top_logprobs", List(OrNull(List(LogprobTuple()))), "with both", false},
                     {"output_token_logprobs", List(LogprobTuple()), asked, false},
                     {"output_token_logprobs_length", Count(), asked, false},
                     {"output_top_logprobs", List(List(LogprobTuple())), "with top_logprobs_num", false}});

@@ -6,10 +6,34 @@
 namespace nla::serve {
 namespace {
 
-OrderedJson LogprobTuple(const GenerateJob& job, const ServedModel& model, TokenId id, float logprob) {
+OrderedJson LogprobTuple(const GenerateJob& job, const ServedModel& model, TokenId id, std::optional<float> logprob) {
   OrderedJson text = nullptr;
   if (job.request.return_text_in_logprobs) text = model.tokenizer->Decode(std::span(&id, 1), /*skip_special=*/false);
-  return OrderedJson::array({logprob, id, std::move(text)});
+  return OrderedJson::array({logprob ? OrderedJson(*logprob) : OrderedJson(), id, std::move(text)});
+}
+
+using Top = std::vector<std::pair<TokenId, float>>;
+
+OrderedJson TopList(const GenerateJob& job, const ServedModel& model, const Top& top) {
+  OrderedJson list = OrderedJson::array();
+  for (const auto& [id, logprob] : top) list.push_back(LogprobTuple(job, model, id, logprob));
+  return list;
+}
+
+// Of the prompt's tokens from logprob_start_len on; the first of them has none, as SGLang has it.
+void AddPromptLogprobs(const GenerateJob& job, const ServedModel& model, size_t prompt, const PromptLogprobs& found,
+                       OrderedJson& meta) {
+  const std::span<const TokenId> ids =
+      std::span(job.prompts[prompt].ids).subspan(static_cast<size_t>(job.request.logprob_start_len));
+  OrderedJson tuples = OrderedJson::array({LogprobTuple(job, model, ids[0], std::nullopt)});
+  for (size_t i = 0; i < found.logprobs.size(); ++i) {
+    tuples.push_back(LogprobTuple(job, model, ids[i + 1], found.logprobs[i]));
+  }
+  meta["input_token_logprobs"] = std::move(tuples);
+  if (job.request.top_logprobs_num == 0) return;
+  OrderedJson tops = OrderedJson::array({nullptr});
+  for (const Top& top : found.top) tops.push_back(TopList(job, model, top));
+  meta["input_top_logprobs"] = std::move(tops);
 }
 
 void AddLogprobs(const GenerateJob& job, const ServedModel& model, const Reply& reply, OrderedJson& meta) {
@@ -21,11 +45,7 @@ void AddLogprobs(const GenerateJob& job, const ServedModel& model, const Reply& 
   meta["output_token_logprobs_length"] = reply.ids.size();
   if (job.request.top_logprobs_num == 0) return;
   OrderedJson tops = OrderedJson::array();
-  for (const auto& top : reply.top) {
-    OrderedJson list = OrderedJson::array();
-    for (const auto& [id, logprob] : top) list.push_back(LogprobTuple(job, model, id, logprob));
-    tops.push_back(std::move(list));
-  }
+  for (const Top& top : reply.top) tops.push_back(TopList(job, model, top));
   meta["output_top_logprobs"] = std::move(tops);
 }
 
@@ -53,6 +73,7 @@ OrderedJson GenerateAnswer(const GenerateJob& job, const ServedModel& model, siz
                    {"cached_tokens", reply.cached_tokens},
                    {"weight_version", model.Version()}};
   if (reply.finish) meta["e2e_latency"] = reply.seconds;
+  if (job.request.prompt_logprobs() && !reply.ids.empty()) AddPromptLogprobs(job, model, prompt, reply.prompt, meta);
   if (job.request.return_logprob) AddLogprobs(job, model, reply, meta);
   return {{"text", reply.text}, {"output_ids", reply.ids}, {"meta_info", std::move(meta)}};
 }

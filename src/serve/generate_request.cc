@@ -162,6 +162,25 @@ void ReadAllSampling(GenerateJob& job) {
   }
 }
 
+// Whether logprobs of every prompt can begin where they are asked for.
+void CheckStart(const GenerateJob& job) {
+  if (!job.request.prompt_logprobs()) return;
+  for (const Prompt& prompt : job.prompts) {
+    if (prompt.ids.empty()) {
+      FailUsage({.where = "logprob_start_len",
+                 .what = "rows of embeddings are no tokens that could have logprobs",
+                 .found = std::to_string(job.request.logprob_start_len),
+                 .wanted = "-1, or a prompt of text or input_ids"});
+    }
+    const auto tokens = static_cast<int64_t>(prompt.ids.size());
+    if (job.request.logprob_start_len < tokens) continue;
+    FailUsage({.where = "logprob_start_len",
+               .what = "is behind the end of a prompt",
+               .found = std::to_string(job.request.logprob_start_len),
+               .wanted = fmt::format("less than its {} tokens", tokens)});
+  }
+}
+
 void ReadRids(GenerateJob& job) {
   const Json& given = job.request.rid;
   const size_t prompts = job.prompts.size();
@@ -212,10 +231,13 @@ FieldTable Fields(GenerateRequest& r) {
        {.shapes = {Shape::kText, Shape::kTexts}}},
       {"stream", &r.stream, "answer with server-sent events"},
       {"return_logprob", &r.return_logprob, "add output_token_logprobs"},
-      {"logprob_start_len", &r.logprob_start_len, "-1 alone: logprobs of prompts are not computed"},
+      {"logprob_start_len",
+       &r.logprob_start_len,
+       "with return_logprob and a prompt of text or ids: add input_token_logprobs from this token on; -1: none",
+       {.low = -1, .high = 1 << 30}},
       {"top_logprobs_num",
        &r.top_logprobs_num,
-       "most probable tokens beside each token of the reply",
+       "most probable tokens beside each token that has a logprob",
        {.low = 0, .high = static_cast<double>(kMostTopLogprobs)}},
       {"return_text_in_logprobs", &r.return_text_in_logprobs, "spell the tokens of logprobs"},
       {"return_hidden_states", refused("Use /v1/nla/extract"), "hidden states"},
@@ -239,14 +261,9 @@ GenerateJob ReadGenerate(std::string_view text, const ServedModel& model) {
   const FieldTable table = Fields(job.request);
   RequestBody body = ParseFor(table, text);
   const std::set<std::string> given = ReadBody(table, body);
-  if (job.request.logprob_start_len != -1) {
-    FailUsage({.where = "logprob_start_len",
-               .what = "logprobs of prompts are not supported",
-               .found = std::to_string(job.request.logprob_start_len),
-               .wanted = "-1"});
-  }
   ReadPrompts(given, model, job);
   if (job.prompts.empty()) FailUsage({.where = "body", .what = "the list of prompts is empty"});
+  CheckStart(job);
   ReadAllSampling(job);
   ReadRids(job);
   return job;

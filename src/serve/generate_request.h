@@ -24,6 +24,8 @@ struct GenerateRequest {
   int64_t logprob_start_len = -1;
   int64_t top_logprobs_num = 0;
   bool return_text_in_logprobs = false;
+
+  bool prompt_logprobs() const { return return_logprob && logprob_start_len >= 0; }
 };
 
 FieldTable Fields(GenerateRequest& request);

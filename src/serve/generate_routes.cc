@@ -22,6 +22,7 @@ struct Running {
       for (int64_t j = 0; j < params.n; ++j) {
         requests->push_back(MakeRequest(params, model, job.prompts[i], SeedOf(seed, j)));
         if (job.request.return_logprob) requests->back().top_logprobs = job.request.top_logprobs_num;
+        if (job.request.prompt_logprobs()) requests->back().prompt_logprobs_from = job.request.logprob_start_len;
       }
     }
     return {.count = requests->size(),

@@ -133,6 +133,7 @@ void Replies::Take(size_t i, EngineEvent event) {
     reply.ids.push_back(event.id);
     reply.logprobs.push_back(event.logprob);
     if (!event.top.empty()) reply.top.push_back(std::move(event.top));
+    if (!event.prompt.logprobs.empty()) reply.prompt = std::move(event.prompt);
   }
   reply.cached_tokens = std::max(reply.cached_tokens, event.cached_tokens);
   reply.text += event.text;

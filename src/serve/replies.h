@@ -24,6 +24,7 @@ struct Reply {
   std::vector<TokenId> ids;  // a stop token among them
   std::vector<float> logprobs;
   std::vector<std::vector<std::pair<TokenId, float>>> top;  // where it was asked for
+  PromptLogprobs prompt;                                    // likewise
   std::string text;
   int64_t cached_tokens = 0;
   std::optional<Finish> finish;

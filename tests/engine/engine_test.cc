@@ -119,6 +119,36 @@ TEST_F(EngineTest, NamesTheMostProbableTokens) {
   }
 }
 
+TEST_F(EngineTest, TellsHowProbableThePromptWas) {
+  const at::NoGradGuard no_grad;
+  const auto rows = static_cast<int64_t>(prompt_.size());
+  PackedBatch batch;
+  batch.lengths = {rows};
+  const at::Tensor hidden_TD = model_.decoder.Forward(model_.decoder.Embed(prompt_), batch);
+  const at::Tensor wanted_TV = model_.decoder.Logits(model_.decoder.FinalNorm(hidden_TD)).log_softmax(1);
+  const auto ask = [&](int64_t from) {
+    EngineRequest request = Request(prompt_, Sampling(3, 2));  // the temperature is the reply's
+    request.prompt_ids = prompt_;
+    request.top_logprobs = 2;
+    request.prompt_logprobs_from = from;
+    return Ask(std::move(request));
+  };
+  // In two steps, whole; then from a token on, the rows before it shared.
+  for (const int64_t from : {int64_t{0}, int64_t{5}, rows - 1}) {
+    const Heard heard = ask(from);
+    EXPECT_EQ(heard.cached_tokens, from);
+    ASSERT_EQ(static_cast<int64_t>(heard.prompt.logprobs.size()), rows - 1 - from);
+    ASSERT_EQ(heard.prompt.top.size(), heard.prompt.logprobs.size());
+    for (int64_t i = 0; i < rows - 1 - from; ++i) {
+      const at::Tensor row_V = wanted_TV[from + i];
+      EXPECT_NEAR(heard.prompt.logprobs[i], row_V[prompt_[from + i + 1]].item<float>(), 1e-4) << from << " " << i;
+      EXPECT_EQ(heard.prompt.top[i][0].first, row_V.argmax().item<int64_t>());
+      EXPECT_NEAR(heard.prompt.top[i][0].second, row_V.max().item<float>(), 1e-4);
+    }
+  }
+  EXPECT_EQ(Ask(Request(prompt_, Sampling(0, 2))).prompt.logprobs.size(), 0U);
+}
+
 TEST_F(EngineTest, ComputesACommonBeginningOnce) {
   const Heard first = Ask(Request(prompt_, Sampling(0, 6)));
   EXPECT_EQ(first.cached_tokens, 0);
@@ -215,6 +245,12 @@ TEST_F(EngineTest, RefusesWhatItCannotAnswer) {
   EXPECT_THAT(with([](auto& r) { r.prompt_ids = {-1}; }), HasSubstr("ids of the vocabulary"));
   EXPECT_THAT(with([](auto& r) { r.stop = {""}; }), HasSubstr("stop: is empty"));
   EXPECT_THAT(with([](auto& r) { r.top_logprobs = -1; }), HasSubstr("top_logprobs"));
+  EXPECT_THAT(with([](auto& r) { r.prompt_logprobs_from = 0; }), HasSubstr("has no ids"));
+  EXPECT_THAT(with([&](auto& r) {
+                r.prompt_ids = prompt_;
+                r.prompt_logprobs_from = prompt_.size();
+              }),
+              HasSubstr("index of a token of the prompt"));
 }
 
 }  // namespace

@@ -37,6 +37,10 @@ EngineSink Into(Heard& heard) {
       heard.ids.push_back(event.id);
       heard.logprobs.push_back(event.logprob);
     }
+    if (!event.prompt.logprobs.empty()) {
+      ASSERT_TRUE(heard.prompt.logprobs.empty()) << "told twice";
+      heard.prompt = event.prompt;
+    }
     heard.text += event.text;
     heard.cached_tokens = event.cached_tokens;
     heard.finish = event.finish;

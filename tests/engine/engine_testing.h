@@ -24,6 +24,7 @@ SamplingOptions Sampling(double temperature, int64_t max_new_tokens, std::vector
 struct Heard {
   std::vector<TokenId> ids;
   std::vector<float> logprobs;
+  PromptLogprobs prompt;
   std::string text;
   int64_t cached_tokens = 0;
   std::optional<Finish> finish;

@@ -165,6 +165,32 @@ TEST_F(GenerateTest, StopsWhereItIsTold) {
   EXPECT_TRUE(tops[0][0][2].is_string());
 }
 
+TEST_F(GenerateTest, TellsLogprobsOfPrompts) {
+  const json body{{"input_ids", Ids()}, {"return_logprob", true}, {"logprob_start_len", 0}};
+  const json meta = Generate(body)["meta_info"];
+  const json& tuples = meta["input_token_logprobs"];
+  ASSERT_EQ(tuples.size(), Ids().size());
+  EXPECT_EQ(tuples[0], json({nullptr, Ids()[0], nullptr}));
+  for (size_t i = 1; i < tuples.size(); ++i) {
+    EXPECT_LE(tuples[i][0].get<double>(), 0);
+    EXPECT_EQ(tuples[i][1], Ids()[i]);
+  }
+  EXPECT_FALSE(meta.contains("input_top_logprobs"));
+  json later = body;
+  later["logprob_start_len"] = 2;
+  later["top_logprobs_num"] = 1;
+  later["return_text_in_logprobs"] = true;
+  const json second = Generate(later)["meta_info"];
+  ASSERT_EQ(second["input_token_logprobs"].size(), Ids().size() - 2);
+  EXPECT_TRUE(second["input_token_logprobs"][0][0].is_null());
+  EXPECT_TRUE(second["input_token_logprobs"][0][2].is_string());
+  EXPECT_NEAR(second["input_token_logprobs"][1][0].get<double>(), tuples[3][0].get<double>(), 1e-5);
+  EXPECT_TRUE(second["input_top_logprobs"][0].is_null());
+  EXPECT_EQ(second["input_top_logprobs"][1].size(), 1U);
+  // As SGLang has it: nothing without return_logprob.
+  EXPECT_FALSE(Generate({{"text", kText}, {"logprob_start_len", 0}})["meta_info"].contains("input_token_logprobs"));
+}
+
 TEST_F(GenerateTest, StopsWhereAPatternMatches) {
   const json free{{"temperature", 0}, {"max_new_tokens", 8}, {"ignore_eos", true}};
   const std::string whole = Generate({{"text", kText}, {"sampling_params", free}})["text"];
@@ -260,7 +286,10 @@ TEST_F(GenerateTest, RefusesWhatItCannotDo) {
               HasSubstr("differs from prompt to prompt"));
   EXPECT_THAT(Refused({{"text", "a"}, {"return_hidden_states", true}}),
               HasSubstr("return_hidden_states: is not supported"));
-  EXPECT_THAT(Refused({{"text", "a"}, {"logprob_start_len", 0}}), HasSubstr("logprobs of prompts are not supported"));
+  EXPECT_THAT(Refused({{"text", "a"}, {"return_logprob", true}, {"logprob_start_len", 100}}),
+              HasSubstr("is behind the end of a prompt"));
+  EXPECT_THAT(Refused({{"input_embeds", Nested(Rows())}, {"return_logprob", true}, {"logprob_start_len", 0}}),
+              HasSubstr("rows of embeddings are no tokens"));
   EXPECT_THAT(Refused({{"text", std::vector<std::string>(2000, "a")}}), HasSubstr("too many replies"));
   EXPECT_EQ(
       service_
