@@ -69,7 +69,8 @@ struct Engine::Request {
 struct Engine::Work {
   Request* request;
   int64_t rows;
-  bool last;  // its last known row is among them, so that the next token can be sampled
+  bool last;           // its last known row is among them, so that the next token can be sampled
+  int64_t scored = 0;  // rows among them that tell how probable the prompt's next token was
 };
 
 Engine::Engine(const Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions& options)
@@ -145,16 +146,17 @@ bool Engine::Step() {
   const at::NoGradGuard no_grad;
   if (idle()) return false;
   Admit();
-  const std::vector<Work> work = Plan();
+  std::vector<Work> work = Plan();
   std::vector<PagedRows> sequences;
   for (const Work& item : work) {
     const Sequence& sequence = *item.request->sequence;
     sequences.push_back({sequence.pages, sequence.stored, item.rows});
   }
-  const at::Tensor residual_TD = decoder_.Extend(RowsOf(work), sequences, sequences_.cache());
-  ScorePrompts(work, residual_TD);
+  const std::vector<int64_t> wanted = WantedRows(work);
+  const at::Tensor residual_RD = decoder_.Extend(RowsOf(work), sequences, sequences_.cache(), wanted);
+  ScorePrompts(work, residual_RD);
   for (const Work& item : work) item.request->sequence->stored += item.rows;
-  Sample(work, residual_TD);
+  Sample(work, residual_RD);
   RemoveFinished();
   ++counts_.steps;
   return true;
@@ -231,48 +233,68 @@ at::Tensor Engine::RowsOf(const std::vector<Work>& work) {
   return parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
-// A row of a prompt says how probable the token of the next row was.
-void Engine::ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_TD) {
+// The rows whose results are looked at, among those of all requests: of each the scored ones, then its last known one.
+std::vector<int64_t> Engine::WantedRows(std::vector<Work>& work) {
+  std::vector<int64_t> wanted;
+  int64_t begin = 0;
+  for (Work& item : work) {
+    const Request& request = *item.request;
+    const int64_t stored = request.sequence->stored;
+    if (request.reply.empty() && request.in.prompt_logprobs_from) {
+      const int64_t end = std::min(stored + item.rows, request.prompt_rows() - 1);
+      for (int64_t row = std::max(*request.in.prompt_logprobs_from, stored); row < end; ++row, ++item.scored) {
+        wanted.push_back(begin + row - stored);
+      }
+    }
+    begin += item.rows;
+    if (item.last) wanted.push_back(begin - 1);
+  }
+  return wanted;
+}
+
+// `residual_RD` are the wanted rows.
+void Engine::ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_RD) {
   constexpr int64_t kRowsAtOnce = 64;  // their logits lie in memory together
-  int64_t end = 0;
+  int64_t next = 0;
   for (const Work& item : work) {
     Request& request = *item.request;
-    const int64_t offset = end - request.sequence->stored;  // from a row of the sequence to one of this pass
-    end += item.rows;
-    if (request.most_shared() == Sequences::kAll) continue;
-    const int64_t from = *request.in.prompt_logprobs_from;
-    const int64_t last = std::min(request.sequence->stored + item.rows, request.prompt_rows() - 1);
-    for (int64_t first = std::max(from, request.sequence->stored); first < last; first += kRowsAtOnce) {
-      const int64_t count = std::min(kRowsAtOnce, last - first);
-      const at::Tensor rows_RD = residual_TD.narrow(0, first + offset, count);
-      at::Tensor logits_RV = decoder_.Logits(decoder_.FinalNorm(rows_RD)).to(at::kFloat).contiguous();
+    const int64_t from = request.in.prompt_logprobs_from.value_or(0);
+    const int64_t row = std::max(from, request.sequence->stored);  // the first one scored
+    for (int64_t done = 0; done < item.scored; done += kRowsAtOnce) {
+      const int64_t count = std::min(kRowsAtOnce, item.scored - done);
+      const at::Tensor normed_RD = decoder_.FinalNorm(residual_RD.narrow(0, next + done, count));
+      at::Tensor logits_RV = decoder_.Logits(normed_RD).to(at::kFloat).contiguous();
       const int64_t width = logits_RV.size(1);
       float* data = logits_RV.mutable_data_ptr<float>();
       at::parallel_for(0, count, 1, [&](int64_t begin, int64_t stop) {
         for (int64_t i = begin; i < stop; ++i) {
           const std::span<float> logits(data + i * width, static_cast<size_t>(width));
-          const auto index = static_cast<size_t>(first - from + i);
-          request.prompt.logprobs[index] = LogprobOf(logits, request.in.prompt_ids[first + i + 1]);
+          const int64_t token = row + done + i + 1;
+          const auto index = static_cast<size_t>(token - 1 - from);
+          request.prompt.logprobs[index] = LogprobOf(logits, request.in.prompt_ids[token]);
           if (request.in.top_logprobs > 0) request.prompt.top[index] = TopTokens(logits, request.in.top_logprobs);
         }
       });
     }
+    next += item.scored + (item.last ? 1 : 0);
   }
 }
 
-void Engine::Sample(const std::vector<Work>& work, const at::Tensor& residual_TD) {
+// `residual_RD` are the wanted rows.
+void Engine::Sample(const std::vector<Work>& work, const at::Tensor& residual_RD) {
   std::vector<int64_t> rows;
   std::vector<Request*> requests;
-  int64_t end = 0;
+  int64_t next = 0;
   for (const Work& item : work) {
-    end += item.rows;
+    next += item.scored;
     if (!item.last) continue;
-    rows.push_back(end - 1);
+    rows.push_back(next++);
     requests.push_back(item.request);
   }
   if (rows.empty()) return;
-  const at::Tensor last_BD =
-      end == static_cast<int64_t>(rows.size()) ? residual_TD : residual_TD.index_select(0, at::tensor(rows, at::kLong));
+  const at::Tensor last_BD = next == static_cast<int64_t>(rows.size())
+                                 ? residual_RD
+                                 : residual_RD.index_select(0, at::tensor(rows, at::kLong));
   at::Tensor logits_BV = decoder_.Logits(decoder_.FinalNorm(last_BD)).to(at::kFloat).contiguous();
   const int64_t width = logits_BV.size(1);
   float* data = logits_BV.mutable_data_ptr<float>();

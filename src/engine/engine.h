@@ -67,8 +67,9 @@ class Engine {
   void Admit();
   std::vector<Work> Plan();
   at::Tensor RowsOf(const std::vector<Work>& work);
-  void ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_TD);
-  void Sample(const std::vector<Work>& work, const at::Tensor& residual_TD);
+  static std::vector<int64_t> WantedRows(std::vector<Work>& work);
+  void ScorePrompts(const std::vector<Work>& work, const at::Tensor& residual_RD);
+  void Sample(const std::vector<Work>& work, const at::Tensor& residual_RD);
   void TakeToken(Request& request, const SampledToken& token, std::vector<std::pair<TokenId, float>> top);
   void RemoveFinished();
 

@@ -1,5 +1,6 @@
 // Scores page by page: a page holds its keys transposed, so that sixteen tokens' scores grow side by side and no sum
-// runs across a register. Then softmax, then the weighted sum of the values.
+// runs across a register. Then the weights of a softmax, then the weighted sum of the values, then the softmax's
+// division: a head has fewer numbers than a prompt has tokens.
 #include "model/attend_row.h"
 
 #include <algorithm>
@@ -54,8 +55,8 @@ void ScorePages(const float* query, int64_t d, const T* keys, int64_t apart, flo
   sums.Store(weights, stride);
 }
 
-// Scores to weights that add up to one.
-void Softmax(float* weights, int64_t count) {
+// Scores to weights; returns the inverse of their sum.
+float Weigh(float* weights, int64_t count) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (int64_t i = 0; i < count; ++i) largest = std::max(largest, weights[i]);
@@ -65,9 +66,7 @@ void Softmax(float* weights, int64_t count) {
     weights[i] = ops::Exp(weights[i] - largest);
     total += weights[i];
   }
-  const float inverse = 1.0F / total;
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) weights[i] *= inverse;
+  return 1.0F / total;
 }
 
 // Where a row's values lie, token by token.
@@ -138,8 +137,12 @@ void AttendHeads(const float* q, const AttendedRow& row, int64_t group, const At
   for (; token < row.end; token += kPageTokens) {
     ScorePages<kHeads, 1>(q, shape.d, keys(token), 0, weights + token - base, stride);
   }
-  for (int h = 0; h < kHeads; ++h) Softmax(weights + h * stride + row.first - base, row.end - row.first);
+  float inverse[kHeads];
+  for (int h = 0; h < kHeads; ++h) inverse[h] = Weigh(weights + h * stride + row.first - base, row.end - row.first);
   SumAllValues<kHeads, T>({row, slabs.values, group, shape, base}, weights, stride, out);
+  for (int h = 0; h < kHeads; ++h) {
+    for (int64_t c = 0; c < shape.d; ++c) out[h * shape.d + c] *= inverse[h];
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 
@@ -107,7 +108,8 @@ at::Tensor Decoder::Forward(at::Tensor hidden_TD, const PackedBatch& batch, cons
   return RunBlocks(std::move(hidden_TD), PositionsOf(batch), attend, hook);
 }
 
-at::Tensor Decoder::Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache) const {
+at::Tensor Decoder::Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache,
+                           const std::optional<std::vector<int64_t>>& wanted) const {
   std::vector<int64_t> positions;
   positions.reserve(hidden_TD.size(0));
   for (const PagedRows& sequence : sequences) {
@@ -116,12 +118,13 @@ at::Tensor Decoder::Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequ
     NLA_CHECK(sequence.rows > 0 && end <= static_cast<int64_t>(sequence.pages.size()) * kPageTokens);
     for (int64_t i = sequence.stored; i < end; ++i) positions.push_back(i);
   }
-  if (packed_) return packed_->Extend(hidden_TD, {sequences, Angles(positions)}, cache);
+  if (packed_) return packed_->Extend(hidden_TD, {sequences, Angles(positions), wanted}, cache);
   const auto attend = [&](int64_t block, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     cache.Store(block, sequences, k, v);
     return PagedAttention(q, cache, block, sequences, Rule(block));
   };
-  return RunBlocks(std::move(hidden_TD), positions, attend, nullptr);
+  const at::Tensor residual_TD = RunBlocks(std::move(hidden_TD), positions, attend, nullptr);
+  return wanted ? at::index_select(residual_TD, 0, at::tensor(*wanted, at::kLong)) : residual_TD;
 }
 
 void Decoder::CheckLength(int64_t tokens) const {

@@ -69,8 +69,10 @@ class Decoder {
   at::Tensor Forward(at::Tensor hidden_TD, const PackedBatch& batch, const BlockHook& hook = nullptr) const;
   // The same for new rows of several sequences, one sequence after another in hidden_TD, whose earlier keys and values
   // are in `cache`; theirs are added to it. No gradient. Prompts, parts of prompts and single tokens may stand in one
-  // call.
-  at::Tensor Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache) const;
+  // call. With `wanted`, rising indices of rows: the residual stream of these alone, since all else that most rows of a
+  // prompt leave behind is their keys and values.
+  at::Tensor Extend(at::Tensor hidden_TD, std::span<const PagedRows> sequences, KvPages& cache,
+                    const std::optional<std::vector<int64_t>>& wanted = {}) const;
 
   // Final norm of residual rows, [R, D] in the compute dtype; and logits of such rows, [R, V] in the compute dtype, or
   // fp32 from packed weights.

@@ -177,6 +177,9 @@ TEST_P(DecoderTest, CachedStepsEqualTheWholeForward) {
   const PagedRows rest{copied, 9, 14};
   const at::Tensor out = decoder_.Extend(decoder_.Embed(std::span(ids).subspan(9, 14)), std::span(&rest, 1), cache);
   EXPECT_LT(RelativeError(out, whole.narrow(0, 9, 14)), tolerance);
+  const at::Tensor two = decoder_.Extend(decoder_.Embed(std::span(ids).subspan(9, 14)), std::span(&rest, 1), cache,
+                                         std::vector<int64_t>{3, 13});
+  EXPECT_TRUE(two.equal(at::cat({out.narrow(0, 3, 1), out.narrow(0, 13, 1)})));
 }
 
 TEST_P(DecoderTest, LongSegmentsTakeAnotherKernelAndAgree) {

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include "base/scratch_testing.h"
@@ -118,6 +119,15 @@ TEST_P(PackedDecoderTest, ARowIsTheSameInAnyCompany) {
   const PagedRows both[2] = {{pages[0], 0, 23}, {pages[1], 0, 20}};
   const at::Tensor whole = decoder.Extend(at::cat({rows, rows.narrow(0, 0, 20)}), both, together);
   EXPECT_TRUE(whole.narrow(0, 23, 20).equal(whole.narrow(0, 0, 20)));
+  // Rows that are asked for alone, none, and their keys and values after that.
+  KvPages some(decoder.spec(), decoder.blocks(), 8, decoder.compute());
+  const std::vector<int64_t> wanted = {0, 5, 21, 24, 42};
+  EXPECT_TRUE(decoder.Extend(at::cat({rows, rows.narrow(0, 0, 20)}), both, some, wanted)
+                  .equal(whole.index_select(0, at::tensor(wanted, at::kLong))));
+  const PagedRows twenty{pages[0], 0, 20};
+  EXPECT_EQ(decoder.Extend(rows.narrow(0, 0, 20), {&twenty, 1}, some, std::vector<int64_t>{}).size(0), 0);
+  const PagedRows three{pages[0], 20, 3};
+  EXPECT_TRUE(decoder.Extend(rows.narrow(0, 20, 3), {&three, 1}, some).equal(whole.narrow(0, 20, 3)));
   KvPages alone(decoder.spec(), decoder.blocks(), 8, decoder.compute());
   std::vector<at::Tensor> steps;
   for (int64_t i = 0; i < 23; ++i) {

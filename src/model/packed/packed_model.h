@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,10 +29,11 @@ struct Block {
   PackedLinear linears[kLinearsPerBlock];
 };
 
-// New rows of several sequences, one sequence after another, and their angles (one for each of the spec's ropes).
+// New rows of several sequences, one sequence after another.
 struct NewRows {
   std::span<const PagedRows> sequences;
-  std::vector<ops::RopeAngles> angles;
+  std::vector<ops::RopeAngles> angles;         // one for each of the spec's ropes
+  std::optional<std::vector<int64_t>> wanted;  // those whose residual stream is asked for, rising; all without it
 };
 
 class PackedModel {
@@ -44,8 +46,8 @@ class PackedModel {
   bool has_head() const { return head_.defined(); }
   Format format() const { return format_; }
 
-  // As Decoder::Extend: the residual stream after the last block, fp32 [T, D]. A row's result does not depend on what
-  // else is in the call.
+  // As Decoder::Extend: the residual stream after the last block, fp32 [T, D], T the wanted rows. A row's result does not
+  // depend on what else is in the call.
   at::Tensor Extend(const at::Tensor& hidden_TD, const NewRows& rows, KvPages& cache) const;
   // Logits of rows that the final norm has been applied to, fp32 [R, V].
   at::Tensor Logits(const at::Tensor& normed_RD) const;

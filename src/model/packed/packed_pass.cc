@@ -149,6 +149,21 @@ void Pass::Store(int64_t index, KvPages& cache, int64_t row) {
   }
 }
 
+// From here on the pass has the wanted rows alone. They move to the front, those that are still to be read.
+void Pass::KeepWanted() {
+  int64_t kept = 0;
+  for (const int64_t row : *new_rows_.wanted) {
+    NLA_CHECK(row >= kept && row < rows_);
+    if (row != kept) {
+      std::copy_n(residual_TD_.Row(row), residual_TD_.width, residual_TD_.Row(kept));
+      std::copy_n(q_TX_.Row(row), q_TX_.width, q_TX_.Row(kept));
+      places_[kept] = places_[row];
+    }
+    ++kept;
+  }
+  rows_ = kept;
+}
+
 template <typename T>
 void Pass::Attend(int64_t index, const KvPages& cache, const Member& member) {
   const AttentionSlabs<T> slabs{cache.keys(index).const_data_ptr<T>(),
@@ -159,9 +174,10 @@ void Pass::Attend(int64_t index, const KvPages& cache, const Member& member) {
   int64_t longest = 0;
   for (const Place& place : places_) longest = std::max(longest, place.position + 1);
   AttentionScratch scratch(longest, slabs.shape);
+  // Group by group: the rows of a prompt read the same keys and values, which then stay in the cache.
   member.TakeTurns(rows_ * slabs.shape.groups, [&](int64_t item) {
-    const int64_t row = item / slabs.shape.groups;
-    const int64_t group = item % slabs.shape.groups;
+    const int64_t row = item % rows_;
+    const int64_t group = item / rows_;
     const int64_t end = places_[row].position + 1;
     const AttendedRow seen{places_[row].pages, window > 0 ? std::max<int64_t>(0, end - window) : 0, end};
     AttendGroup(q_TX_.Row(row) + group * width, seen, group, slabs, scratch, mixed_TX_.Row(row) + group * width);
@@ -179,11 +195,16 @@ void Pass::GateAndUp(const Block& block, const Member& member) {
     member.Share(gate.panels(), [&](int64_t panel) {
       gate.Run(panel, inputs_, range, gates);
       up.Run(panel, inputs_, range, ups);
-      ops::GateRow(gates, ups, gates, range.count * kPanelOutputs, spec_.activation);
-      const int64_t count = std::min(kPanelOutputs, spec_.d_ff - panel * kPanelOutputs);
-      for (int64_t r = 0; r < range.count; ++r) {
-        std::copy_n(gates + r * kPanelOutputs, count, gated_TF_.Row(range.first + r) + panel * kPanelOutputs);
-      }
+      const int64_t first = panel * kPanelOutputs;
+      const auto multiply = [&](int64_t count) {
+        for (int64_t r = 0; r < range.count; ++r) {
+          const float* of_row = gates + r * kPanelOutputs;
+          float* out = gated_TF_.Row(range.first + r) + first;
+          ops::GateRow(of_row, ups + r * kPanelOutputs, out, count, spec_.activation);
+        }
+      };
+      if (spec_.d_ff - first >= kPanelOutputs) return multiply(kPanelOutputs);  // a constant: two vectors
+      multiply(spec_.d_ff - first);
     });
   });
   member.team.Meet();
@@ -203,6 +224,10 @@ void Pass::RunBlock(std::span<const Block> blocks, int64_t index, KvPages& cache
     Store<T>(index, cache, row);
   });
   member.team.Meet();
+  if (index + 1 == static_cast<int64_t>(blocks.size()) && new_rows_.wanted) {
+    if (member.index == 0) KeepWanted();
+    member.team.Meet();
+  }
   Attend<T>(index, cache, member);
   SetInputs(mixed_TX_, member);
   Apply(block.linears[kO], delta_TD_, member);

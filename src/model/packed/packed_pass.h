@@ -25,7 +25,8 @@ class Pass {
   void RunBlock(std::span<const Block> blocks, int64_t index, KvPages& cache, const Member& member);
   void End(const Block& last, const Member& member);
 
-  const at::Tensor& residual() const { return residual_TD_.tensor; }
+  // Of the wanted rows, after End.
+  at::Tensor residual() const { return residual_TD_.tensor.narrow(0, 0, rows_); }
 
  private:
   // fp32 [rows, width]. The pointer is taken once: a tensor is asked for it at the cost of a call.
@@ -50,6 +51,7 @@ class Pass {
   void TurnHeads(const Block& block, int64_t index, int64_t row);
   template <typename T>
   void Store(int64_t index, KvPages& cache, int64_t row);
+  void KeepWanted();
   template <typename T>
   void Attend(int64_t index, const KvPages& cache, const Member& member);
   void GateAndUp(const Block& block, const Member& member);
