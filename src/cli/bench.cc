@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "cli/bench_embeds.h"
 #include "cli/bench_engine.h"
 #include "cli/bench_load.h"
 #include "cli/bench_rows.h"
@@ -203,6 +204,7 @@ void AddBench(Command root, CommonOptions& common) {
   AddBenchDecode(bench, common);
   AddBenchPrefill(bench, common);
   AddBenchServe(bench, common);
+  AddBenchEmbeds(bench, common);
   AddBenchLoad(bench, common);
   AddBenchTokenize(bench, common);
   AddBenchmark(bench, common,

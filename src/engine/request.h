@@ -53,8 +53,8 @@ struct EngineEvent {
   TokenId id = -1;                                  // -1: no token, the request was aborted
   float logprob = 0;                                // as SampledToken's
   std::vector<std::pair<TokenId, float>> top = {};  // most probable first
-  std::string text = {};      // what can be shown now; held back while it may be part of a character or a stop string
-  int64_t cached_tokens = 0;  // prompt rows whose keys and values were there already
+  std::string text = {};       // what can be shown now; held back while it may be part of a character or a stop string
+  int64_t cached_tokens = 0;   // prompt rows whose keys and values were there already
   PromptLogprobs prompt = {};  // in the event of the first token
   std::optional<Finish> finish = {};
 };

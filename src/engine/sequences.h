@@ -32,16 +32,16 @@ class Sequences {
   int64_t used_tokens() const;  // of sequences being written
 
   static constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
-  // Rows at the beginning of a prompt that an open sequence has in its prompt too. Never all, nor more than `most`, which
-  // is for those whose results are wanted beside their keys and values.
+  // Rows at the beginning of a prompt that an open sequence has in its prompt too. Never all, nor more than `most`,
+  // which is for those whose results are wanted beside their keys and values.
   struct Beginning {
     int64_t stored = 0;    // are there
     int64_t promised = 0;  // will be there when the sequences that are open have been computed; at least `stored`
   };
   Beginning Find(const std::vector<RowKey>& keys, int64_t most = kAll) const;
 
-  // A sequence with room for `tokens` tokens; `stored` says how many of its rows are there already, as Find counts them.
-  // nullptr: no room now, though remembered sequences were given up for it.
+  // A sequence with room for `tokens` tokens; `stored` says how many of its rows are there already, as Find counts
+  // them. nullptr: no room now, though remembered sequences were given up for it.
   std::unique_ptr<Sequence> Open(std::vector<RowKey> keys, int64_t tokens, int64_t most = kAll);
   // Ends it; its stored rows are remembered.
   void Close(std::unique_ptr<Sequence> sequence);

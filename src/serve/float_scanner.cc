@@ -1,15 +1,21 @@
 // The fast path multiplies the digits by a 64-bit power of ten and keeps 64 bits of the product. It is exact unless the
 // product lies within that product's error of the middle between two floats: those, and numbers of more than 19 digits,
-// outside the normal range or with an unusual exponent, are left to std::from_chars.
+// outside the normal range or with an unusual exponent, are left to std::from_chars. Long arrays are read by several
+// threads, each from a row's bracket on: what a number is does not depend on what stands before its row.
 #include "serve/float_scanner.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <future>
+#include <optional>
+#include <system_error>
+#include <thread>
 
 #include "base/fail.h"
 
@@ -216,10 +222,106 @@ inline ScannedFloat Number(const char* begin, const char* end) {
   return Slowly(begin, p);
 }
 
+// White space of JSON.
+inline const char* PastSpace(const char* p, const char* end) {
+  if (p != end && *p > ' ') return p;
+  while (p != end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) ++p;
+  return p;
+}
+
+// A run of whole arrays of numbers with commas between them.
+struct Rows {
+  std::vector<float> values;
+  std::vector<int64_t> lengths;
+  const char* end = nullptr;  // behind the last of them
+};
+
+// Those from the bracket at `begin` on that begin before `stop`, up to the first that is anything else.
+Rows ReadRows(const char* begin, const char* stop, const char* end) {
+  Rows rows;
+  rows.values.reserve(static_cast<size_t>(stop - begin) / 12);
+  rows.end = begin;
+  for (const char* p = begin; p != end && p < stop && *p == '[';) {
+    const size_t before = rows.values.size();
+    do {
+      const ScannedFloat number = Number(PastSpace(p + 1, end), end);
+      if (number.fault != ScannedFloat::Fault::kNone) {
+        rows.values.resize(before);
+        return rows;
+      }
+      rows.values.push_back(number.value);
+      p = PastSpace(number.end, end);
+    } while (p != end && *p == ',');
+    if (p == end || *p != ']') {
+      rows.values.resize(before);
+      return rows;
+    }
+    rows.lengths.push_back(static_cast<int64_t>(rows.values.size() - before));
+    rows.end = p + 1;
+    p = PastSpace(rows.end, end);
+    if (p == end || *p != ',') return rows;
+    p = PastSpace(p + 1, end);
+  }
+  return rows;
+}
+
+// Rows further on in a text, which other threads read while the first one comes nearer.
+class RowsAhead {
+ public:
+  RowsAhead(const char* begin, const char* end) {
+    const auto threads = std::min<size_t>(kMostThreads, std::max(1U, std::thread::hardware_concurrency()));
+    const auto bytes = static_cast<size_t>(end - begin);
+    const size_t parts = std::min(threads, bytes / kWorthAThread);
+    std::vector<const char*> begins;
+    for (size_t i = 1; i < parts; ++i) {
+      const char* const row = RowAfter(begin + bytes / parts * i, end);
+      if (row != end && (begins.empty() || row > begins.back())) begins.push_back(row);
+    }
+    for (size_t i = 0; i < begins.size(); ++i) {
+      const char* const stop = i + 1 < begins.size() ? begins[i + 1] : end;
+      try {
+        parts_.push_back({begins[i], std::async(std::launch::async, ReadRows, begins[i], stop, end)});
+      } catch (const std::system_error&) {
+        return;  // no thread to be had: then without
+      }
+    }
+  }
+
+  // Those that begin at `p`, if any do. To be asked at every row, in their order.
+  std::optional<Rows> At(const char* p) {
+    while (next_ < parts_.size() && parts_[next_].begin < p) ++next_;
+    if (next_ == parts_.size() || parts_[next_].begin != p) return std::nullopt;
+    Rows rows = parts_[next_++].rows.get();
+    return rows.lengths.empty() ? std::nullopt : std::optional(std::move(rows));
+  }
+
+ private:
+  static constexpr size_t kMostThreads = 4;
+  static constexpr size_t kWorthAThread = size_t{512} << 10;  // bytes
+
+  struct Part {
+    const char* begin;
+    std::future<Rows> rows;
+  };
+
+  // The next bracket that opens an array of numbers, or `end`.
+  static const char* RowAfter(const char* p, const char* end) {
+    while ((p = std::find(p, end, '[')) != end) {
+      const char* const first = PastSpace(p + 1, end);
+      if (first != end && *first != '[') return p;
+      ++p;
+    }
+    return end;
+  }
+
+  std::vector<Part> parts_;
+  size_t next_ = 0;
+};
+
 class ArrayScanner {
  public:
   ArrayScanner(std::string_view text, size_t begin, const std::string& field)
-      : text_(text), p_(text.data() + begin), end_(text.data() + text.size()), field_(field) {}
+      : text_(text), p_(text.data() + begin), end_(text.data() + text.size()), field_(field), ahead_(p_, end_) {}
 
   ScannedArray Scan() {
     floats_.values.reserve(static_cast<size_t>(end_ - p_) / 12);  // less than most bodies need, and more than none
@@ -240,8 +342,7 @@ class ArrayScanner {
     } else {
       for (;; ++p_) {
         SkipSpace();
-        ReadElement(level);
-        ++count;
+        count += ReadElements(level);
         SkipSpace();
         if (p_ == end_) Fail("ends inside an array", "]");
         if (*p_ == ']') break;
@@ -252,10 +353,15 @@ class ArrayScanner {
     floats_.lengths[level].push_back(count);
   }
 
-  void ReadElement(int level) {
+  // One of them, or all that were read ahead; returns how many.
+  int64_t ReadElements(int level) {
     if (p_ != end_ && *p_ == '[') {
       if (floats_.depth == level + 1) Fail("mixes numbers and arrays", "a number");
-      return ReadArray(level + 1);
+      if (floats_.depth == level + 2) {
+        if (const std::optional<Rows> rows = ahead_.At(p_)) return Take(*rows, level + 1);
+      }
+      ReadArray(level + 1);
+      return 1;
     }
     const ScannedFloat number = Number(p_, end_);
     if (number.fault == ScannedFloat::Fault::kOutOfRange) Fail("does not fit fp32", "a number below 3.4e38");
@@ -264,12 +370,18 @@ class ArrayScanner {
     if (floats_.depth != level + 1) Fail("mixes numbers and arrays", "an array");
     floats_.values.push_back(number.value);
     p_ = number.end;
+    return 1;
   }
 
-  void SkipSpace() {
-    if (p_ != end_ && *p_ > ' ') return;
-    while (p_ != end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\r' || *p_ == '\t')) ++p_;
+  int64_t Take(const Rows& rows, int level) {
+    floats_.values.insert(floats_.values.end(), rows.values.begin(), rows.values.end());
+    std::vector<int64_t>& lengths = floats_.lengths[level];
+    lengths.insert(lengths.end(), rows.lengths.begin(), rows.lengths.end());
+    p_ = rows.end;
+    return static_cast<int64_t>(rows.lengths.size());
   }
+
+  void SkipSpace() { p_ = PastSpace(p_, end_); }
 
   size_t Place() const { return static_cast<size_t>(p_ - text_.data()); }
 
@@ -286,6 +398,7 @@ class ArrayScanner {
   const char* end_;
   const std::string& field_;
   NestedFloats floats_;
+  RowsAhead ahead_;
 };
 
 }  // namespace

@@ -90,8 +90,8 @@ TEST_P(PackedDecoderTest, GivesThePlainDecodersLogits) {
   if (GetParam().format == Format::kFloat) {
     EXPECT_LT(RelativeError(packed, plain), 1e-4);  // the same products in another order
   } else {
-    // The plain path over rounded weights does what the packed one does, but for the 8-bit one's rounding of inputs to 15
-    // bits. Embeddings are not rounded.
+    // The plain path over rounded weights does what the packed one does, but for the 8-bit one's rounding of inputs to
+    // 15 bits. Embeddings are not rounded.
     Decoder rounded = Decoder::Load(checkpoint, {});
     RoundWeights(rounded, GetParam().format);
     const double inputs = GetParam().format == Format::kInt8 ? 5e-3 : 1e-4;  // measured up to 0.0029

@@ -1,11 +1,15 @@
 // Numbers against strtof, arrays by their shape, and what is refused.
 #include "serve/float_scanner.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error_testing.h"
 #include "serve/float_testing.h"
@@ -88,6 +92,67 @@ TEST(FloatScanner, ArraysKeepTheirShape) {
 
   EXPECT_EQ(ScanFloatArray("[]", 0, "f").floats.depth, 1);
   EXPECT_THAT(ScanFloatArray("[[],[1]]", 0, "f").floats.lengths, ElementsAre(ElementsAre(2), ElementsAre(0, 1)));
+}
+
+// Several threads read texts of this size: rows of all lengths from 1 to 97, with space here and there.
+struct Large {
+  std::string text;
+  NestedFloats floats;
+};
+Large MakeLarge(int depth, int64_t rows_an_element) {
+  Large large;
+  large.floats.depth = depth;
+  large.floats.lengths.resize(depth);
+  std::vector<std::vector<int64_t>>& lengths = large.floats.lengths;
+  large.text = depth == 3 ? "[[" : "[";
+  int64_t in_element = 0;
+  for (int64_t row = 0; large.text.size() < 5 << 20; ++row) {
+    if (depth == 3 && in_element == rows_an_element) {
+      large.text += "],\n[";
+      lengths[1].push_back(std::exchange(in_element, 0));
+    }
+    large.text += in_element == 0 ? "[" : row % 7 == 0 ? " ,\t[ " : ",[";
+    const int64_t width = 1 + row * 31 % 97;
+    for (int64_t i = 0; i < width; ++i) {
+      const double value = 0.0123456789 * static_cast<double>((row * 131 + i * 17) % 1999 - 999);
+      large.text += fmt::format("{}{}", i == 0 ? "" : ", ", value);
+      large.floats.values.push_back(static_cast<float>(value));
+    }
+    large.text += row % 11 == 0 ? " ]" : "]";
+    lengths.back().push_back(width);
+    ++in_element;
+  }
+  lengths[depth - 2].push_back(in_element);
+  if (depth == 3) lengths[0].push_back(static_cast<int64_t>(lengths[1].size()));
+  large.text += depth == 3 ? "]]" : "]";
+  return large;
+}
+
+TEST(FloatScanner, ThreadsReadLongArraysAsOneWould) {
+  for (const auto& [depth, rows_an_element] : {std::pair{2, 0}, {3, 1}, {3, 5}, {3, 3000}}) {
+    const Large large = MakeLarge(depth, rows_an_element);
+    const ScannedArray found = ScanFloatArray(large.text + R"(,"other":[[1],[2]]})", 0, "f");
+    EXPECT_EQ(found.end, large.text.size());
+    EXPECT_EQ(found.floats.depth, depth);
+    EXPECT_EQ(found.floats.lengths, large.floats.lengths);
+    EXPECT_EQ(found.floats.values, large.floats.values);
+  }
+  // What is wrong is found where it is, whoever reads there.
+  const std::string text = MakeLarge(2, 0).text;
+  for (const size_t share : {1, 3, 5, 7}) {
+    const size_t bracket = text.find("],[", text.size() / 8 * share);
+    const auto refusal = [&](const std::string& instead) {
+      std::string other = text;
+      other.replace(bracket, 3, instead);
+      return Refusal([&] { ScanFloatArray(other, 0, "f"); });
+    };
+    const std::string place = fmt::format("(byte {} of the body)", bracket + 2);
+    EXPECT_THAT(refusal("],x"), HasSubstr(place));
+    EXPECT_THAT(refusal("],7,["), HasSubstr("mixes numbers and arrays " + place));
+    EXPECT_THAT(refusal("],[[1],"), HasSubstr("mixes numbers and arrays"));
+    EXPECT_THAT(refusal(",,"), HasSubstr(fmt::format("(byte {} of the body)", bracket + 1)));
+  }
+  EXPECT_THAT(Refusal([&] { ScanFloatArray(text.substr(0, text.size() - 1), 0, "f"); }), HasSubstr("ends inside"));
 }
 
 TEST(FloatScanner, RefusedArraysNameTheFieldAndThePlace) {

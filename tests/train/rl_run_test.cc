@@ -99,7 +99,8 @@ TEST_F(RlRun, UpdatesTheReconstructorOnPartsOfAStep) {
 
   options.out = (rl_ / "refused").string();
   options.ar_updates = 3;
-  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }), HasSubstr("ar_updates: found 3, wanted a divisor"));
+  EXPECT_THAT(Refusal([&] { TrainRl(options, StartMode::kFresh); }),
+              HasSubstr("ar_updates: found 3, wanted a divisor"));
 }
 
 TEST_F(RlRun, LearnsAndWritesAPairThatLoads) {

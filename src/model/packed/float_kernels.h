@@ -1,6 +1,6 @@
-// The inner loops of linears with fp32 inputs, over fp32 and over bf16 weights. Sums go in the order of the inputs, with
-// one rounding for each product and its addition: every variant gives the same numbers, a row's are the same in any
-// company, and bf16 weights give what they give in fp32.
+// The inner loops of linears with fp32 inputs, over fp32 and over bf16 weights. Sums go in the order of the inputs,
+// with one rounding for each product and its addition: every variant gives the same numbers, a row's are the same in
+// any company, and bf16 weights give what they give in fp32.
 //
 // Only <cstdint> is included here, as in int8_kernels.h, and for the same reason.
 #pragma once

@@ -30,7 +30,9 @@ struct Halves {
       const ops::Words8 low = ops::LoadWords8(weights);
       const ops::Words8 high = ops::LoadWords8(weights + 8);
       const auto first = [](const ops::Words8& words) { return __builtin_bit_cast(ops::Floats8, words << 16); };
-      const auto second = [](const ops::Words8& words) { return __builtin_bit_cast(ops::Floats8, words & 0xffff0000U); };
+      const auto second = [](const ops::Words8& words) {
+        return __builtin_bit_cast(ops::Floats8, words & 0xffff0000U);
+      };
       tile.Add(first(low), first(high), inputs + 2 * pair, job.stride);
       tile.Add(second(low), second(high), inputs + 2 * pair + 1, job.stride);
     }

@@ -22,8 +22,8 @@ class Noise {
   uint32_t state_ = 1;
 };
 
-// A variant is taken only when it gives the numbers of the one that every processor has: a wrong answer from a processor
-// that the tests never met would be a quiet one.
+// A variant is taken only when it gives the numbers of the one that every processor has: a wrong answer from a
+// processor that the tests never met would be a quiet one.
 bool Agrees(const Int8Variant& variant) {
   constexpr int64_t kPairs = 5;
   constexpr int64_t kRows = 13;

@@ -12,8 +12,8 @@
 
 namespace nla::packed {
 
-// Rows as linears of one format read them (format.h): fp32, or 16-bit integers with one scale a row. Rows may be set from several
-// threads.
+// Rows as linears of one format read them (format.h): fp32, or 16-bit integers with one scale a row. Rows may be set
+// from several threads.
 class LinearInputs {
  public:
   // Room for `rows` rows of up to `widest` numbers.

@@ -46,8 +46,8 @@ class PackedModel {
   bool has_head() const { return head_.defined(); }
   Format format() const { return format_; }
 
-  // As Decoder::Extend: the residual stream after the last block, fp32 [T, D], T the wanted rows. A row's result does not
-  // depend on what else is in the call.
+  // As Decoder::Extend: the residual stream after the last block, fp32 [T, D], T the wanted rows. A row's result does
+  // not depend on what else is in the call.
   at::Tensor Extend(const at::Tensor& hidden_TD, const NewRows& rows, KvPages& cache) const;
   // Logits of rows that the final norm has been applied to, fp32 [R, V].
   at::Tensor Logits(const at::Tensor& normed_RD) const;

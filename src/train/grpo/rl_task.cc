@@ -56,8 +56,8 @@ struct RlTask::Replies {
   std::vector<std::optional<double>> mse;         // against the own vector
   std::vector<std::optional<double>> mse_others;  // against the next group's
   std::vector<double> rewards;
-  std::vector<std::vector<size_t>> learned;  // of each group, the replies that the verbalizer learns from
-  std::vector<double> advantages;            // of these; 0 of the others
+  std::vector<std::vector<size_t>> learned;   // of each group, the replies that the verbalizer learns from
+  std::vector<double> advantages;             // of these; 0 of the others
   double critic_loss = 0, critic_weight = 0;  // of the passes that scored them: mean, and of how many
   StepOutcome critic;                         // of the updates that they led to
   bool critic_learned = false;                // on any rank
