@@ -29,5 +29,6 @@ for quant in none q8; do
   "$nla" bench serve --pair demo/pair --quant "$quant" "${llama[@]}" "$@"
 done
 "$nla" bench load --model "$model" "$@"
+"$nla" bench embeds "$@"
 tokenizers=$(tools/fetch_tokenizers.sh)
 "$nla" bench tokenize --model "$model" "$tokenizers"/{qwen2_5,qwen3,llama3,llama3_2,gemma3} --corpus .cache/corpora/speeches.jsonl "$@"
