@@ -48,9 +48,8 @@ struct Engine::Request {
   // Rows that are known: the prompt's and one for each token of the reply.
   int64_t rows() const { return prompt_rows() + static_cast<int64_t>(reply.size()); }
   // Rows that may come from another sequence: not those that tell how probable the next token of the prompt is.
-  int64_t most_shared() const {
-    return in.prompt_logprobs_from && reply.empty() ? *in.prompt_logprobs_from : Sequences::kAll;
-  }
+  int64_t most_shared() const { return scores_prompt() ? *in.prompt_logprobs_from : Sequences::kAll; }
+  bool scores_prompt() const { return in.prompt_logprobs_from && reply.empty(); }
 
   RequestId id;
   EngineRequest in;
@@ -240,7 +239,7 @@ std::vector<int64_t> Engine::WantedRows(std::vector<Work>& work) {
   for (Work& item : work) {
     const Request& request = *item.request;
     const int64_t stored = request.sequence->stored;
-    if (request.reply.empty() && request.in.prompt_logprobs_from) {
+    if (request.scores_prompt()) {
       const int64_t end = std::min(stored + item.rows, request.prompt_rows() - 1);
       for (int64_t row = std::max(*request.in.prompt_logprobs_from, stored); row < end; ++row, ++item.scored) {
         wanted.push_back(begin + row - stored);

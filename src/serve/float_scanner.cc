@@ -1,7 +1,6 @@
-// The fast path multiplies the digits by a 64-bit power of ten and keeps 64 bits of the product. It is exact unless the
-// product lies within that product's error of the middle between two floats: those, and numbers of more than 19 digits,
-// outside the normal range or with an unusual exponent, are left to std::from_chars. Long arrays are read by several
-// threads, each from a row's bracket on: what a number is does not depend on what stands before its row.
+// Numbers that nearest_float.h cannot tell, of more than 19 digits or with an unusual exponent are left to
+// std::from_chars. Long arrays are read by several threads, each from a row's bracket on: what a number is does not
+// depend on what stands before its row.
 #include "serve/float_scanner.h"
 
 #include <fmt/format.h>
@@ -18,100 +17,10 @@
 #include <thread>
 
 #include "base/fail.h"
+#include "serve/nearest_float.h"
 
 namespace nla::serve {
 namespace {
-
-__extension__ using Product = unsigned __int128;
-
-constexpr int kLeastPower = -64;
-constexpr int kMostPower = 38;
-
-// 10^q = bits · 2^exponent, bits with the top bit set and cut, not rounded.
-struct Power {
-  uint64_t bits = 0;
-  int exponent = 0;
-};
-
-// A natural number of 512 bits, least significant word first.
-class Natural {
- public:
-  static constexpr int kWords = 16;
-  constexpr explicit Natural(int power_of_two) { words_[power_of_two / 32] = 1U << (power_of_two % 32); }
-
-  constexpr void Multiply(uint32_t factor) {
-    uint64_t carry = 0;
-    for (uint32_t& word : words_) {
-      carry += static_cast<uint64_t>(word) * factor;
-      word = static_cast<uint32_t>(carry);
-      carry >>= 32;
-    }
-  }
-  constexpr void Divide(uint32_t divisor) {
-    uint64_t rest = 0;
-    for (int i = kWords - 1; i >= 0; --i) {
-      rest = rest << 32 | words_[i];
-      words_[i] = static_cast<uint32_t>(rest / divisor);
-      rest %= divisor;
-    }
-  }
-  // The top 64 bits, and how many bits lie below them.
-  constexpr Power Top() const {
-    int last = 32 * kWords - 1;
-    while (!Bit(last)) --last;
-    Power top{0, last - 63};
-    for (int i = last; i > last - 64; --i) top.bits = top.bits << 1 | static_cast<uint64_t>(i >= 0 && Bit(i));
-    return top;
-  }
-
- private:
-  constexpr bool Bit(int i) const { return (words_[i / 32] >> (i % 32) & 1U) != 0; }
-  std::array<uint32_t, kWords> words_{};
-};
-
-// floor(floor(a / 5) / 5) = floor(a / 25), so that dividing step by step cuts only once.
-constexpr std::array<Power, kMostPower - kLeastPower + 1> MakePowers() {
-  constexpr int kScale = 500;
-  std::array<Power, kMostPower - kLeastPower + 1> powers{};
-  Natural up(0);
-  for (int q = 0; q <= kMostPower; ++q, up.Multiply(5)) {
-    powers[q - kLeastPower] = up.Top();
-    powers[q - kLeastPower].exponent += q;
-  }
-  Natural down(kScale);
-  for (int q = -1; q >= kLeastPower; --q) {
-    down.Divide(5);
-    powers[q - kLeastPower] = down.Top();
-    powers[q - kLeastPower].exponent += q - kScale;
-  }
-  return powers;
-}
-
-constexpr std::array<Power, kMostPower - kLeastPower + 1> kPowersOfTen = MakePowers();
-
-// The float nearest to digits · 10^power, or a NaN where this path cannot tell.
-float Nearest(uint64_t digits, int power) {
-  constexpr float kCannotTell = std::numeric_limits<float>::quiet_NaN();
-  if (power < kLeastPower || power > kMostPower) return kCannotTell;
-  const Power& ten = kPowersOfTen[power - kLeastPower];
-  const int zeros = std::countl_zero(digits);
-  // The true product lies in [product, product + 2^64).
-  const auto product = static_cast<Product>(digits << zeros) * ten.bits;
-  const auto high = static_cast<uint64_t>(product >> 64);
-  const int shift = 39 + static_cast<int>(high >> 63);
-  const uint64_t rest = high & ((uint64_t{1} << shift) - 1);
-  const uint64_t half = uint64_t{1} << (shift - 1);
-  if (rest + 2 >= half && rest <= half) return kCannotTell;
-  uint64_t mantissa = (high >> shift) + (rest > half ? 1 : 0);
-  int exponent = shift + 64 + ten.exponent - zeros;  // value = mantissa · 2^exponent
-  if (mantissa == uint64_t{1} << 24) {
-    mantissa >>= 1;
-    ++exponent;
-  }
-  const int biased = exponent + 23 + 127;
-  if (biased < 1 || biased > 254) return kCannotTell;
-  return std::bit_cast<float>(static_cast<uint32_t>(biased) << 23 | static_cast<uint32_t>(mantissa & 0x7fffffU));
-}
 
 bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
@@ -215,7 +124,7 @@ inline ScannedFloat Number(const char* begin, const char* end) {
     }
   }
   if (usual) {
-    const float value = run.value == 0 ? 0.0F : Nearest(run.value, static_cast<int>(power));
+    const float value = run.value == 0 ? 0.0F : NearestFloat(run.value, static_cast<int>(power));
     if (!std::isnan(value))
       return {std::bit_cast<float>(std::bit_cast<uint32_t>(value) | negative << 31), ScannedFloat::Fault::kNone, p};
   }
@@ -227,6 +136,18 @@ inline const char* PastSpace(const char* p, const char* end) {
   if (p != end && *p > ' ') return p;
   while (p != end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) ++p;
   return p;
+}
+
+// Appends the numbers of the array whose bracket is at `p`; returns what is behind it, or nullptr where it holds
+// anything else, or nothing.
+const char* AppendRow(const char* p, const char* end, std::vector<float>& values) {
+  do {
+    const ScannedFloat number = Number(PastSpace(p + 1, end), end);
+    if (number.fault != ScannedFloat::Fault::kNone) return nullptr;
+    values.push_back(number.value);
+    p = PastSpace(number.end, end);
+  } while (p != end && *p == ',');
+  return p != end && *p == ']' ? p + 1 : nullptr;
 }
 
 // A run of whole arrays of numbers with commas between them.
@@ -243,23 +164,15 @@ Rows ReadRows(const char* begin, const char* stop, const char* end) {
   rows.end = begin;
   for (const char* p = begin; p != end && p < stop && *p == '[';) {
     const size_t before = rows.values.size();
-    do {
-      const ScannedFloat number = Number(PastSpace(p + 1, end), end);
-      if (number.fault != ScannedFloat::Fault::kNone) {
-        rows.values.resize(before);
-        return rows;
-      }
-      rows.values.push_back(number.value);
-      p = PastSpace(number.end, end);
-    } while (p != end && *p == ',');
-    if (p == end || *p != ']') {
+    const char* const behind = AppendRow(p, end, rows.values);
+    if (behind == nullptr) {
       rows.values.resize(before);
-      return rows;
+      break;
     }
     rows.lengths.push_back(static_cast<int64_t>(rows.values.size() - before));
-    rows.end = p + 1;
-    p = PastSpace(rows.end, end);
-    if (p == end || *p != ',') return rows;
+    rows.end = behind;
+    p = PastSpace(behind, end);
+    if (p == end || *p != ',') break;
     p = PastSpace(p + 1, end);
   }
   return rows;

@@ -8,8 +8,6 @@ namespace {
 using Floats16 = float __attribute__((vector_size(64)));
 using Words16 = uint32_t __attribute__((vector_size(64)));
 
-constexpr int kTileRows = 12;
-
 template <typename Vector>
 [[gnu::always_inline]] inline Vector LoadVector(const void* at) {
   Vector out;
@@ -19,9 +17,9 @@ template <typename Vector>
 
 // Members one inside the other, not an array: what the compiler can number it keeps in registers.
 template <int kCount>
-struct Sums {
+struct RowSums16 {
   Floats16 sum = {};
-  Sums<kCount - 1> rest;
+  RowSums16<kCount - 1> rest;
 
   [[gnu::always_inline]] void Add(const Floats16& weights, const float* input, int64_t stride) {
     sum += weights * *input;
@@ -34,15 +32,20 @@ struct Sums {
 };
 
 template <>
-struct Sums<0> {
+struct RowSums16<0> {
   void Add(const Floats16& /*weights*/, const float* /*input*/, int64_t /*stride*/) {}
   void Store(float* /*out*/, int64_t /*stride*/) const {}
 };
 
+struct Avx512 {
+  static constexpr int kRows = 12;
+  template <int kCount>
+  using Sums = RowSums16<kCount>;
+};
+
 struct Floats {
-  // kAhead: fetches the next panel, most likely the next to be asked for.
   template <int kCount, bool kAhead>
-  static void Sum(const FloatJob& job, const float* inputs, Sums<kCount>& tile) {
+  static void Sum(const FloatJob& job, const float* inputs, Avx512::Sums<kCount>& tile) {
     const float* weights = static_cast<const float*>(job.panel);
     for (int64_t k = 0; k < job.inputs; ++k, weights += kPanelOutputs) {
       if constexpr (kAhead) __builtin_prefetch(weights + job.inputs * kPanelOutputs, 0, 2);
@@ -54,7 +57,7 @@ struct Floats {
 // A word holds the weights of an output for two inputs, the first one in its lower half.
 struct Halves {
   template <int kCount, bool kAhead>
-  static void Sum(const FloatJob& job, const float* inputs, Sums<kCount>& tile) {
+  static void Sum(const FloatJob& job, const float* inputs, Avx512::Sums<kCount>& tile) {
     const int64_t pairs = (job.inputs + 1) / 2;
     const auto* weights = static_cast<const uint32_t*>(job.panel);
     for (int64_t pair = 0; pair < pairs; ++pair, weights += kPanelOutputs) {
@@ -66,29 +69,10 @@ struct Halves {
   }
 };
 
-template <typename Weights, int kCount, bool kAhead>
-void Tile(const FloatJob& job, int64_t row, float* sums, int64_t stride) {
-  if constexpr (kCount > 1) {
-    if (job.count - row < kCount) return Tile<Weights, kCount - 1, kAhead>(job, row, sums, stride);
-  }
-  Sums<kCount> tile;
-  Weights::template Sum<kCount, kAhead>(job, job.rows + row * job.stride, tile);
-  tile.Store(sums + row * stride, stride);
-}
-
-template <typename Weights>
-void Tiles(const FloatJob& job, float* sums, int64_t stride) {
-  if (job.count == 0) return;
-  Tile<Weights, kTileRows, true>(job, 0, sums, stride);
-  for (int64_t row = kTileRows; row < job.count; row += kTileRows) {
-    Tile<Weights, kTileRows, false>(job, row, sums, stride);
-  }
-}
-
 }  // namespace
 
-void FloatAvx512(const FloatJob& job, float* sums, int64_t stride) { Tiles<Floats>(job, sums, stride); }
-void HalfAvx512(const FloatJob& job, float* sums, int64_t stride) { Tiles<Halves>(job, sums, stride); }
+void FloatAvx512(const FloatJob& job, float* sums, int64_t stride) { FloatTiles<Avx512, Floats>(job, sums, stride); }
+void HalfAvx512(const FloatJob& job, float* sums, int64_t stride) { FloatTiles<Avx512, Halves>(job, sums, stride); }
 
 }  // namespace nla::packed
 #endif

@@ -31,4 +31,25 @@ void FloatAvx512(const FloatJob& job, float* sums, int64_t stride);
 void HalfAvx512(const FloatJob& job, float* sums, int64_t stride);
 #endif
 
+// Cuts the rows into tiles of at most Isa::kRows. `Weights` reads a panel: Weights::Sum<n, kAhead>(job, a row's inputs,
+// sums of n rows from there on); kAhead: fetches the next panel, most likely the next to be asked for.
+template <typename Isa, typename Weights, int kRows, bool kAhead>
+inline void FloatTile(const FloatJob& job, int64_t row, float* sums, int64_t stride) {
+  if constexpr (kRows > 1) {
+    if (job.count - row < kRows) return FloatTile<Isa, Weights, kRows - 1, kAhead>(job, row, sums, stride);
+  }
+  typename Isa::template Sums<kRows> tile;
+  Weights::template Sum<kRows, kAhead>(job, job.rows + row * job.stride, tile);
+  tile.Store(sums + row * stride, stride);
+}
+
+template <typename Isa, typename Weights>
+inline void FloatTiles(const FloatJob& job, float* sums, int64_t stride) {
+  if (job.count == 0) return;
+  FloatTile<Isa, Weights, Isa::kRows, true>(job, 0, sums, stride);
+  for (int64_t row = Isa::kRows; row < job.count; row += Isa::kRows) {
+    FloatTile<Isa, Weights, Isa::kRows, false>(job, row, sums, stride);
+  }
+}
+
 }  // namespace nla::packed

@@ -5,12 +5,15 @@
 namespace nla::packed {
 namespace {
 
-constexpr int kTileRows = 6;
+struct Vector8 {
+  static constexpr int kRows = 6;
+  template <int kCount>
+  using Sums = ops::RowSums<kCount>;
+};
 
 struct Floats {
-  // kAhead: fetches the next panel, most likely the next to be asked for.
   template <int kCount, bool kAhead>
-  static void Sum(const FloatJob& job, const float* inputs, ops::RowSums<kCount>& tile) {
+  static void Sum(const FloatJob& job, const float* inputs, Vector8::Sums<kCount>& tile) {
     const float* weights = static_cast<const float*>(job.panel);
     for (int64_t k = 0; k < job.inputs; ++k, weights += kPanelOutputs) {
       if constexpr (kAhead) __builtin_prefetch(weights + job.inputs * kPanelOutputs, 0, 2);
@@ -22,7 +25,7 @@ struct Floats {
 // A word holds the weights of an output for two inputs, the first one in its lower half.
 struct Halves {
   template <int kCount, bool kAhead>
-  static void Sum(const FloatJob& job, const float* inputs, ops::RowSums<kCount>& tile) {
+  static void Sum(const FloatJob& job, const float* inputs, Vector8::Sums<kCount>& tile) {
     const int64_t pairs = (job.inputs + 1) / 2;
     const auto* weights = static_cast<const uint32_t*>(job.panel);
     for (int64_t pair = 0; pair < pairs; ++pair, weights += kPanelOutputs) {
@@ -39,28 +42,9 @@ struct Halves {
   }
 };
 
-template <typename Weights, int kCount, bool kAhead>
-void Tile(const FloatJob& job, int64_t row, float* sums, int64_t stride) {
-  if constexpr (kCount > 1) {
-    if (job.count - row < kCount) return Tile<Weights, kCount - 1, kAhead>(job, row, sums, stride);
-  }
-  ops::RowSums<kCount> tile;
-  Weights::template Sum<kCount, kAhead>(job, job.rows + row * job.stride, tile);
-  tile.Store(sums + row * stride, stride);
-}
-
-template <typename Weights>
-void Tiles(const FloatJob& job, float* sums, int64_t stride) {
-  if (job.count == 0) return;
-  Tile<Weights, kTileRows, true>(job, 0, sums, stride);
-  for (int64_t row = kTileRows; row < job.count; row += kTileRows) {
-    Tile<Weights, kTileRows, false>(job, row, sums, stride);
-  }
-}
-
 }  // namespace
 
-void FloatVector8(const FloatJob& job, float* sums, int64_t stride) { Tiles<Floats>(job, sums, stride); }
-void HalfVector8(const FloatJob& job, float* sums, int64_t stride) { Tiles<Halves>(job, sums, stride); }
+void FloatVector8(const FloatJob& job, float* sums, int64_t stride) { FloatTiles<Vector8, Floats>(job, sums, stride); }
+void HalfVector8(const FloatJob& job, float* sums, int64_t stride) { FloatTiles<Vector8, Halves>(job, sums, stride); }
 
 }  // namespace nla::packed

@@ -9,18 +9,10 @@
 #include <array>
 
 #include "base/log.h"
+#include "base/random.h"
 
 namespace nla::packed {
 namespace {
-
-// Numbers from 0 to 65535 that mean nothing.
-class Noise {
- public:
-  int32_t operator()() { return static_cast<int32_t>((state_ = state_ * 1664525U + 1013904223U) >> 16); }
-
- private:
-  uint32_t state_ = 1;
-};
 
 // A variant is taken only when it gives the numbers of the one that every processor has: a wrong answer from a
 // processor that the tests never met would be a quiet one.
@@ -29,9 +21,10 @@ bool Agrees(const Int8Variant& variant) {
   constexpr int64_t kRows = 13;
   alignas(64) std::array<int8_t, kPairs* kPanelOutputs* 2> panel = {};
   std::array<int16_t, kRows* kPairs* 2> rows = {};
-  Noise next;
-  for (int8_t& weight : panel) weight = static_cast<int8_t>(next() % 255 - 127);
-  for (int16_t& input : rows) input = static_cast<int16_t>(next() % 64001 - 32000);
+  CounterRandom random(1, 0);
+  const auto below = [&](uint64_t count) { return static_cast<int64_t>(random.Below(count)); };
+  for (int8_t& weight : panel) weight = static_cast<int8_t>(below(255) - 127);
+  for (int16_t& input : rows) input = static_cast<int16_t>(below(64001) - 32000);
   std::array<int32_t, kRows* kPanelOutputs> wanted = {};
   std::array<int32_t, kRows* kPanelOutputs> found = {};
   const Int8Job job{panel.data(), kPairs, rows.data(), kPairs * 2, kRows};
@@ -46,10 +39,11 @@ bool Agrees(const FloatVariant& variant) {
   alignas(64) std::array<float, kInputs* kPanelOutputs> floats = {};
   alignas(64) std::array<uint16_t, kInputs* kPanelOutputs> halves = {};
   std::array<float, kRows* kInputs> rows = {};
-  Noise next;
-  for (float& weight : floats) weight = static_cast<float>(next() - 32768) * 0x1p-15F;
-  for (uint16_t& weight : halves) weight = static_cast<uint16_t>(0x3c00 + next() % 1024 + next() % 2 * 0x8000);
-  for (float& input : rows) input = static_cast<float>(next() - 32768) * 0x1p-12F;
+  CounterRandom random(1, 0);
+  const auto below = [&](uint64_t count) { return static_cast<int64_t>(random.Below(count)); };
+  for (float& weight : floats) weight = static_cast<float>(below(65536) - 32768) * 0x1p-15F;
+  for (uint16_t& weight : halves) weight = static_cast<uint16_t>(0x3c00 + below(1024) + below(2) * 0x8000);
+  for (float& input : rows) input = static_cast<float>(below(65536) - 32768) * 0x1p-12F;
   std::array<float, kRows* kPanelOutputs> wanted = {};
   std::array<float, kRows* kPanelOutputs> found = {};
   FloatJob job{floats.data(), kInputs, rows.data(), kInputs, kRows};

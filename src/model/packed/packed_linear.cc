@@ -86,7 +86,8 @@ PackedLinear::PackedLinear(Format format, const at::Tensor& weight, const at::Te
     : format_(format), outputs_(weight.size(0)), inputs_(weight.size(1)) {
   NLA_CHECK(outputs_ > 0 && inputs_ > 0);
   const at::Tensor whole = weight.detach().to(at::kFloat).contiguous();
-  halves_ = format == Format::kBFloat16 || (format == Format::kFloat && FitsHalves(whole));
+  halves_ = format == Format::kBFloat16 ||
+            (format == Format::kFloat && (weight.scalar_type() == at::kBFloat16 || FitsHalves(whole)));
   if (format == Format::kInt8) {
     PackInt8(whole, memory);
   } else if (halves_) {
@@ -119,14 +120,14 @@ void PackedLinear::PackFloats(const at::Tensor& weight, PanelMemory& memory) {
 }
 
 void PackedLinear::PackHalves(const at::Tensor& weight, PanelMemory& memory) {
-  const at::Tensor rounded = weight.to(at::kBFloat16);
   const std::shared_ptr<c10::BFloat16> packed = memory.Take<c10::BFloat16>(panels() * pairs() * kPanelOutputs * 2);
-  const auto* from = rounded.const_data_ptr<c10::BFloat16>();
+  const float* from = weight.const_data_ptr<float>();
   c10::BFloat16* to = packed.get();
   at::parallel_for(0, outputs_, kPanelsPerTask * kPanelOutputs, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       c10::BFloat16* panel = to + (n / kPanelOutputs * pairs() * kPanelOutputs + n % kPanelOutputs) * 2;
-      for (int64_t k = 0; k < inputs_; ++k) panel[k / 2 * kPanelOutputs * 2 + k % 2] = from[n * inputs_ + k];
+      for (int64_t k = 0; k < inputs_; ++k)
+        panel[k / 2 * kPanelOutputs * 2 + k % 2] = c10::BFloat16(from[n * inputs_ + k]);
     }
   });
   weights_ = packed;

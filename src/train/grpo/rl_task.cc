@@ -60,7 +60,6 @@ struct RlTask::Replies {
   std::vector<double> advantages;             // of these; 0 of the others
   double critic_loss = 0, critic_weight = 0;  // of the passes that scored them: mean, and of how many
   StepOutcome critic;                         // of the updates that they led to
-  bool critic_learned = false;                // on any rank
   Seconds seconds;
 };
 
@@ -183,7 +182,6 @@ void RlTask::StepCritic(size_t part, const BatchLoss& batch, Replies& replies) {
   if (learned == 0) return;
   const StepOutcome outcome = reconstructor_.optimizer().Step(batch.weight);
   replies.critic = {outcome.lr, outcome.grad_norm, replies.critic.skipped || outcome.skipped};
-  replies.critic_learned = true;
 }
 
 void RlTask::ChooseLearned(int64_t count, Replies& replies) {
@@ -265,7 +263,7 @@ void RlTask::Train(Replies& replies, nlohmann::ordered_json& figures) {
   figures["av_lr"] = actor.lr;
   figures["av_grad_norm"] = actor.grad_norm;
   figures["av_skipped"] = actor.skipped;
-  if (replies.critic_learned) {
+  if (critic_sums[1] > 0) {  // it learned from some
     figures["ar_loss"] = ranks_->size() == 1 ? replies.critic_loss : critic_sums[0] / critic_sums[1];
     figures["ar_lr"] = replies.critic.lr;
     figures["ar_grad_norm"] = replies.critic.grad_norm;
